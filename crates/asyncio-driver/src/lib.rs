@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod driver;
+mod endpoint;
+mod readiness;
+mod signals;
+mod sys;
+mod time;
+mod token;
+
+pub use driver::{Capabilities, Deadline, Driver, Notify, Source};
+pub use endpoint::{
+    Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, StreamEndpoint,
+};
+pub use readiness::{Event, Interest, Mode, Readiness};
+pub use signals::{Signal, SignalError, SignalWatch, watch_signal};
+#[cfg(target_os = "linux")]
+pub use sys::EpollDriver;
+pub use sys::{PollingDriver, fork_generation, new_driver};
+pub use time::LoopTime;
+pub use token::{Slots, Token};
