@@ -13,7 +13,7 @@ pub use endpoint::{
     Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, StreamEndpoint,
 };
 pub use readiness::{Event, Interest, Mode, Readiness};
-pub use signals::{Signal, SignalError, SignalWatch, watch_signal};
+pub use signals::{Signal, SignalAction, SignalError, SignalWatch, raise_default, signal_action, watch_signal};
 #[cfg(target_os = "linux")]
 pub use sys::EpollDriver;
 pub use sys::{PollingDriver, fork_generation, new_driver};

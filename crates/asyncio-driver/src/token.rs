@@ -62,6 +62,8 @@ pub struct Slots<T> {
     /// Head of the list of free slots; `NONE` if there is none.
     free: u32,
     len: usize,
+    /// The generation of a slot that is new: above all generations that `trim` has forgotten.
+    first_generation: u32,
 }
 
 #[derive(Debug)]
@@ -77,12 +79,14 @@ enum State<T> {
 }
 
 const NONE: u32 = u32::MAX;
+/// A table of this size is not worth giving back.
+const TRIM_ABOVE: usize = 1024;
 
 impl<T> Slots<T> {
     /// An empty table; allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { entries: Vec::new(), free: NONE, len: 0 }
+        Self { entries: Vec::new(), free: NONE, len: 0, first_generation: 0 }
     }
 
     /// Puts `value` in a slot and names it.
@@ -100,8 +104,8 @@ impl<T> Slots<T> {
             return token;
         }
         let slot = u32::try_from(self.entries.len()).ok().filter(|&slot| slot != NONE).expect("fewer than 2^32 - 1 slots");
-        self.entries.push(Entry { generation: 0, state: State::Full(value) });
-        Token::new(slot, 0)
+        self.entries.push(Entry { generation: self.first_generation, state: State::Full(value) });
+        Token::new(slot, self.first_generation)
     }
 
     /// The value that `token` names, unless it was removed.
@@ -134,6 +138,28 @@ impl<T> Slots<T> {
         match mem::replace(&mut entry.state, State::Free { next }) {
             State::Full(value) => Some(value),
             State::Free { .. } => None,
+        }
+    }
+
+    /// Whatever is in the given slot, with its token: for owners that link slots to one another.
+    pub fn in_slot_mut(&mut self, slot: u32) -> Option<(Token, &mut T)> {
+        match self.entries.get_mut(slot as usize) {
+            Some(Entry { generation, state: State::Full(value) }) => Some((Token::new(slot, *generation), value)),
+            _ => None,
+        }
+    }
+
+    /// Gives the memory of a peak back, if the table is empty and large. Tokens stay unique.
+    pub fn trim(&mut self) {
+        if self.len > 0 || self.entries.len() <= TRIM_ABOVE {
+            return;
+        }
+        let newest = self.entries.iter().map(|entry| entry.generation).max().unwrap_or(0);
+        // Generations that are nearly used up stay where they are: they retire slot by slot (invariant 2).
+        if newest < u32::MAX / 2 {
+            self.first_generation = newest + 1;
+            self.entries = Vec::new();
+            self.free = NONE;
         }
     }
 
@@ -187,6 +213,21 @@ mod tests {
         slots.entries[0].generation = u32::MAX - 1;
         assert_eq!(slots.remove(Token::new(token.slot(), u32::MAX - 1)), Some(()));
         assert_eq!(slots.insert(()).slot(), 1);
+    }
+
+    #[test]
+    fn a_trimmed_table_gives_out_new_tokens() {
+        let mut slots = Slots::new();
+        let tokens: Vec<_> = (0..=TRIM_ABOVE).map(|n| slots.insert(n)).collect();
+        slots.trim();
+        assert_eq!(slots.len(), tokens.len(), "a table in use is left alone");
+        for token in &tokens {
+            slots.remove(*token);
+        }
+        slots.trim();
+        assert_eq!(slots.entries.capacity(), 0);
+        let new = slots.insert(7);
+        assert_eq!((slots.get(tokens[0]), slots.get(new)), (None, Some(&7)));
     }
 
     #[test]
