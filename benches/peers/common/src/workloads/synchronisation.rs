@@ -1,0 +1,105 @@
+//! Queues, futures, locks and semaphores between tasks.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use crate::{Clock, Outcome, Peer};
+
+/// Tasks that share a lock or a semaphore.
+const SHARERS: u64 = 100;
+
+pub(super) async fn pingpong_chan<P: Peer>(n: u64) -> Outcome {
+    let (mut there, mut there_end) = P::bounded::<u64>(1);
+    let (mut back, mut back_end) = P::bounded::<u64>(1);
+    let clock = Clock::start();
+    let peer = P::spawn(async move {
+        while let Some(value) = P::recv(&mut there_end).await {
+            P::send(&mut back, value + 1).await;
+        }
+    });
+    for value in 0..n {
+        P::send(&mut there, value).await;
+        assert_eq!(P::recv(&mut back_end).await, Some(value + 1));
+    }
+    let outcome = clock.stop();
+    drop(there);
+    P::join(peer).await;
+    outcome
+}
+
+pub(super) async fn pingpong_oneshot<P: Peer>(n: u64) -> Outcome {
+    let (mut calls, mut calls_end) = P::bounded::<(u64, P::Resolver<u64>)>(1);
+    let clock = Clock::start();
+    let peer = P::spawn(async move {
+        while let Some((value, resolver)) = P::recv(&mut calls_end).await {
+            P::resolve(resolver, value + 1);
+        }
+    });
+    for value in 0..n {
+        let (resolver, answer) = P::oneshot();
+        P::send(&mut calls, (value, resolver)).await;
+        assert_eq!(P::answer(answer).await, value + 1);
+    }
+    let outcome = clock.stop();
+    drop(calls);
+    P::join(peer).await;
+    outcome
+}
+
+pub(super) async fn queue<P: Peer>(n: u64) -> Outcome {
+    let (mut items, mut items_end) = P::bounded::<u64>(1024);
+    let clock = Clock::start();
+    let producer = P::spawn(async move {
+        for value in 0..n {
+            P::send(&mut items, value).await;
+        }
+    });
+    let mut sum = 0;
+    for _ in 0..n {
+        sum += P::recv(&mut items_end).await.expect("the producer sends n items");
+    }
+    let outcome = clock.stop();
+    P::join(producer).await;
+    assert_eq!(sum, n * n.saturating_sub(1) / 2);
+    outcome
+}
+
+pub(super) async fn mutex100<P: Peer>(n: u64) -> Outcome {
+    let mutex = Rc::new((P::mutex(), Cell::new(0)));
+    let clock = Clock::start();
+    let tasks = (0..SHARERS).map(|_| {
+        let shared = Rc::clone(&mutex);
+        P::spawn(async move {
+            let (mutex, counter) = &*shared;
+            for _ in 0..n / SHARERS {
+                let _guard = P::lock(mutex).await;
+                counter.set(counter.get() + 1);
+                P::yield_now().await;
+            }
+        })
+    });
+    for handle in tasks.collect::<Vec<_>>() {
+        P::join(handle).await;
+    }
+    let outcome = clock.stop();
+    assert_eq!(mutex.1.get(), n / SHARERS * SHARERS);
+    outcome
+}
+
+pub(super) async fn sem100<P: Peer>(n: u64) -> Outcome {
+    let semaphore = Rc::new(P::semaphore(10));
+    let clock = Clock::start();
+    let tasks = (0..SHARERS).map(|_| {
+        let semaphore = Rc::clone(&semaphore);
+        P::spawn(async move {
+            for _ in 0..n / SHARERS {
+                let _permit = P::acquire(&semaphore).await;
+                P::yield_now().await;
+            }
+        })
+    });
+    for handle in tasks.collect::<Vec<_>>() {
+        P::join(handle).await;
+    }
+    clock.stop()
+}
