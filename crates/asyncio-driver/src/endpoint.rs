@@ -170,13 +170,7 @@ pub struct ListenOptions {
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self {
-            backlog: 100,
-            reuse_address: cfg!(not(windows)),
-            reuse_port: false,
-            ipv6_only: true,
-            keep_alive: None,
-        }
+        Self { backlog: 100, reuse_address: cfg!(not(windows)), reuse_port: false, ipv6_only: true, keep_alive: None }
     }
 }
 

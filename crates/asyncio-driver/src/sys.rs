@@ -1,30 +1,49 @@
-//! The systems.
+//! The systems: everything that only one of them has, and every `unsafe` block of this crate.
+//!
+//! Modules of one name for several systems have one file each and the same items in it; the choice is made here, on the
+//! `mod` line, and nowhere else.
+//!
+//! Absent on purpose: policy. What a signal or a ready socket means is decided upstairs.
 
-use crate::Driver;
-use std::io;
-
-/// Linux's epoll.
+#[cfg_attr(target_os = "linux", path = "sys/clock_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "sys/clock_std.rs")]
+pub(crate) mod clock;
 #[cfg(target_os = "linux")]
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct EpollDriver {}
+mod epoll;
+#[cfg(target_os = "linux")]
+mod epoll_millis;
+#[cfg(unix)]
+mod errno;
+#[cfg(target_os = "linux")]
+mod eventfd;
+#[cfg_attr(unix, path = "sys/fork_unix.rs")]
+#[cfg_attr(not(unix), path = "sys/fork_none.rs")]
+mod fork;
+#[cfg_attr(unix, path = "sys/os_source_unix.rs")]
+#[cfg_attr(windows, path = "sys/os_source_windows.rs")]
+mod os_source;
+mod poller;
+#[cfg_attr(unix, path = "sys/poller_waker_unix.rs")]
+#[cfg_attr(windows, path = "sys/poller_waker_windows.rs")]
+mod poller_waker;
+#[cfg_attr(unix, path = "sys/signal_unix.rs")]
+#[cfg_attr(not(unix), path = "sys/signal_none.rs")]
+pub(crate) mod signal;
+#[cfg(unix)]
+mod signal_watchers;
+mod socket;
+mod socket_address;
+#[cfg_attr(target_os = "linux", path = "sys/socket_linux.rs")]
+#[cfg_attr(all(unix, not(target_os = "linux")), path = "sys/socket_unix.rs")]
+#[cfg_attr(windows, path = "sys/socket_windows.rs")]
+mod socket_os;
 
-/// The `polling` crate.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct PollingDriver {}
+#[cfg_attr(target_os = "linux", path = "sys/default_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "sys/default_polling.rs")]
+mod default;
 
-/// The best driver of this system.
-///
-/// # Errors
-///
-/// What the system reports.
-pub fn new_driver() -> io::Result<Box<dyn Driver>> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Grows by one in a forked child.
-#[must_use]
-pub fn fork_generation() -> u32 {
-    0
-}
+pub use default::new_driver;
+#[cfg(target_os = "linux")]
+pub use epoll::EpollDriver;
+pub use fork::fork_generation;
+pub use poller::PollingDriver;

@@ -103,7 +103,8 @@ impl<T> Slots<T> {
             }
             return token;
         }
-        let slot = u32::try_from(self.entries.len()).ok().filter(|&slot| slot != NONE).expect("fewer than 2^32 - 1 slots");
+        let slot =
+            u32::try_from(self.entries.len()).ok().filter(|&slot| slot != NONE).expect("fewer than 2^32 - 1 slots");
         self.entries.push(Entry { generation: self.first_generation, state: State::Full(value) });
         Token::new(slot, self.first_generation)
     }

@@ -1,0 +1,272 @@
+//! The endpoints of the kernel drivers: sockets.
+//!
+//! Invariants:
+//! 1. Every socket is non-blocking and closed on `exec` before anybody else sees it.
+//! 2. An error path drops the socket, and dropping closes it: no descriptor outlives a failed call.
+//! 3. No operation answers `Interrupted`.
+//! 4. TCP streams have `TCP_NODELAY`, as asyncio's have.
+//!
+//! Absent on purpose: everything with more than one step, such as trying several addresses.
+
+#![expect(unsafe_code, reason = "`socket2` receives packets into uninitialised memory only")]
+
+use super::{os_source, socket_address, socket_os};
+use crate::{
+    Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, Source, StreamEndpoint,
+};
+use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
+use std::io::{self, IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+
+/// A stream on a socket.
+#[derive(Debug)]
+pub(super) struct KernelStream {
+    socket: Socket,
+    connect: Connect,
+}
+
+/// How the connect went: the system tells of a failure only once.
+#[derive(Debug)]
+enum Connect {
+    UnderWay,
+    Done,
+    Failed(io::ErrorKind, Option<i32>),
+}
+
+impl KernelStream {
+    pub(super) fn connect(remote: &Address, options: &ConnectOptions) -> io::Result<Self> {
+        let remote = socket_address::to_system(remote)?;
+        let socket = socket_os::open(remote.domain(), Type::STREAM)?;
+        if let Some(local) = &options.local {
+            socket.bind(&socket_address::to_system(local)?)?;
+        }
+        if is_ip(remote.domain()) {
+            socket.set_tcp_nodelay(true)?;
+        }
+        let connect = match socket.connect(&remote) {
+            Ok(()) => Connect::Done,
+            Err(error) if socket_os::is_under_way(&error) => Connect::UnderWay,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { socket, connect })
+    }
+
+    fn connected(socket: Socket) -> Self {
+        Self { socket, connect: Connect::Done }
+    }
+
+    fn ask_how_connect_went(&self) -> io::Result<()> {
+        if let Some(error) = self.socket.take_error()? {
+            return Err(error);
+        }
+        match self.socket.peer_addr() {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(io::ErrorKind::WouldBlock.into()),
+            outcome => outcome.map(drop),
+        }
+    }
+}
+
+impl StreamEndpoint for KernelStream {
+    fn source(&self) -> Source<'_> {
+        os_source::of_socket(&self.socket)
+    }
+
+    fn recv<'a>(&'a mut self, scratch: &'a mut [u8]) -> io::Result<&'a [u8]> {
+        let count = uninterrupted(|| self.socket.read(scratch))?;
+        Ok(&scratch[..count])
+    }
+
+    fn send(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        uninterrupted(|| match bufs {
+            [one] => self.socket.send_with_flags(one, socket_os::SEND_FLAGS),
+            // The system takes no more at one time; the caller comes again with the rest.
+            many => self.socket.send_vectored_with_flags(&many[..many.len().min(BUFS_MAX)], socket_os::SEND_FLAGS),
+        })
+    }
+
+    fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
+        self.socket.shutdown(how)
+    }
+
+    fn finish_connect(&mut self) -> io::Result<()> {
+        if matches!(self.connect, Connect::UnderWay) {
+            self.connect = match self.ask_how_connect_went() {
+                Ok(()) => Connect::Done,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(error) => Connect::Failed(error.kind(), error.raw_os_error()),
+            };
+        }
+        match self.connect {
+            Connect::Failed(_, Some(raw)) => Err(io::Error::from_raw_os_error(raw)),
+            Connect::Failed(kind, None) => Err(kind.into()),
+            Connect::UnderWay | Connect::Done => Ok(()),
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Address> {
+        self.socket.local_addr().map(|address| socket_address::from_system(&address))
+    }
+
+    fn peer_addr(&self) -> io::Result<Address> {
+        self.socket.peer_addr().map(|address| socket_address::from_system(&address))
+    }
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub(super) struct KernelListener {
+    socket: Socket,
+    is_tcp: bool,
+    keep_alive: Option<TcpKeepalive>,
+}
+
+impl KernelListener {
+    pub(super) fn listen(local: &Address, options: &ListenOptions) -> io::Result<Self> {
+        let local = socket_address::to_system(local)?;
+        let socket = socket_os::open(local.domain(), Type::STREAM)?;
+        let is_tcp = is_ip(local.domain());
+        let keep_alive = options.keep_alive.filter(|_| is_tcp).map(|idle| TcpKeepalive::new().with_time(idle));
+        let listener = Self { socket, is_tcp, keep_alive };
+        if is_tcp {
+            listener.socket.set_reuse_address(options.reuse_address)?;
+        }
+        if local.domain() == Domain::IPV6 {
+            listener.socket.set_only_v6(options.ipv6_only)?;
+        }
+        if options.reuse_port {
+            socket_os::set_reuse_port(&listener.socket)?;
+        }
+        // Before the first connection arrives: where options are inherited, each one has them then.
+        if socket_os::ACCEPTED_INHERIT_OPTIONS {
+            listener.set_stream_options(&listener.socket)?;
+        }
+        listener.socket.bind(&local)?;
+        listener.socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+        Ok(listener)
+    }
+
+    fn set_stream_options(&self, socket: &Socket) -> io::Result<()> {
+        if self.is_tcp {
+            socket.set_tcp_nodelay(true)?;
+        }
+        self.keep_alive.as_ref().map_or(Ok(()), |keep_alive| socket.set_tcp_keepalive(keep_alive))
+    }
+}
+
+impl ListenerEndpoint for KernelListener {
+    fn source(&self) -> Source<'_> {
+        os_source::of_socket(&self.socket)
+    }
+
+    fn accept(&mut self) -> io::Result<(Box<dyn StreamEndpoint>, Address)> {
+        loop {
+            match socket_os::accept(&self.socket) {
+                Ok((socket, peer)) => {
+                    // A failure here means that the peer is gone already: one more connection that was given up.
+                    if socket_os::ACCEPTED_INHERIT_OPTIONS || self.set_stream_options(&socket).is_ok() {
+                        return Ok((Box::new(KernelStream::connected(socket)), socket_address::from_system(&peer)));
+                    }
+                }
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Address> {
+        self.socket.local_addr().map(|address| socket_address::from_system(&address))
+    }
+}
+
+/// A datagram socket.
+#[derive(Debug)]
+pub(super) struct KernelDatagram(Socket);
+
+impl KernelDatagram {
+    pub(super) fn open(
+        local: Option<&Address>,
+        remote: Option<&Address>,
+        options: &DatagramOptions,
+    ) -> io::Result<Self> {
+        let local = local.map(socket_address::to_system).transpose()?;
+        let remote = remote.map(socket_address::to_system).transpose()?;
+        let Some(domain) = local.as_ref().or(remote.as_ref()).map(SockAddr::domain) else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a datagram endpoint needs a local or a remote address to know its family by",
+            ));
+        };
+        let socket = socket_os::open(domain, Type::DGRAM)?;
+        if options.reuse_port {
+            socket_os::set_reuse_port(&socket)?;
+        }
+        if options.broadcast {
+            socket.set_broadcast(true)?;
+        }
+        if let Some(local) = local {
+            socket.bind(&local)?;
+        }
+        if let Some(remote) = remote {
+            socket.connect(&remote)?;
+        }
+        Ok(Self(socket))
+    }
+}
+
+impl DatagramEndpoint for KernelDatagram {
+    fn source(&self) -> Source<'_> {
+        os_source::of_socket(&self.0)
+    }
+
+    fn recv_from<'a>(&'a mut self, scratch: &'a mut [u8]) -> io::Result<(&'a [u8], Address)> {
+        let (count, sender) = uninterrupted(|| socket_os::recv_from(&self.0, uninitialised(scratch)))?;
+        Ok((&scratch[..count], socket_address::from_system(&sender)))
+    }
+
+    fn send_to(&mut self, packet: &[u8], to: Option<&Address>) -> io::Result<usize> {
+        let to = to.map(socket_address::to_system).transpose()?;
+        uninterrupted(|| match &to {
+            Some(to) => self.0.send_to_with_flags(packet, to, socket_os::SEND_FLAGS),
+            None => self.0.send_with_flags(packet, socket_os::SEND_FLAGS),
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<Address> {
+        self.0.local_addr().map(|address| socket_address::from_system(&address))
+    }
+}
+
+fn is_ip(domain: Domain) -> bool {
+    domain == Domain::IPV4 || domain == Domain::IPV6
+}
+
+/// As `accept(2)` says: errors that the connection has met already, and that end with it.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Interrupted
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown
+    )
+}
+
+fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn uninitialised(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the same memory with fewer promises; `socket2` promises to write nothing uninitialised into it.
+    unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) }
+}
+
+/// `IOV_MAX` of Linux, macOS and the BSDs.
+const BUFS_MAX: usize = 1024;

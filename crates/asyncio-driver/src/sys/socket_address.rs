@@ -1,0 +1,32 @@
+//! From addresses to the system's form and back.
+
+use super::socket_os;
+use crate::Address;
+use socket2::SockAddr;
+use std::io;
+
+/// The address as the system wants it.
+pub(super) fn to_system(address: &Address) -> io::Result<SockAddr> {
+    match address {
+        Address::Ip(address) => Ok(SockAddr::from(*address)),
+        Address::Unix(path) if path.as_os_str().is_empty() => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "the path of a Unix socket is empty"))
+        }
+        Address::Unix(path) => SockAddr::unix(path),
+        Address::UnixAbstract(name) => socket_os::abstract_address(name),
+        Address::Unnamed => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "an unnamed address cannot be bound or reached"))
+        }
+    }
+}
+
+/// The address as users see it.
+pub(super) fn from_system(address: &SockAddr) -> Address {
+    if let Some(address) = address.as_socket() {
+        return Address::Ip(address);
+    }
+    if let Some(path) = address.as_pathname() {
+        return Address::Unix(path.to_path_buf());
+    }
+    address.as_abstract_namespace().map_or(Address::Unnamed, |name| Address::UnixAbstract(name.to_vec()))
+}

@@ -1,0 +1,43 @@
+//! Sockets on the Unixes other than Linux.
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::ffi::c_int;
+use std::io;
+use std::mem::MaybeUninit;
+
+/// A write to a dead peer is an error and not a signal.
+pub(super) const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
+
+/// Not on all of them.
+pub(super) const ACCEPTED_INHERIT_OPTIONS: bool = false;
+
+pub(super) fn open(domain: Domain, kind: Type) -> io::Result<Socket> {
+    let socket = Socket::new(domain, kind, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+pub(super) fn accept(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
+    let (socket, peer) = listener.accept()?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, peer))
+}
+
+pub(super) fn set_reuse_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+/// Whether the connect goes on without us.
+pub(super) fn is_under_way(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR))
+}
+
+/// Receives a packet, cut to `scratch`.
+pub(super) fn recv_from(socket: &Socket, scratch: &mut [MaybeUninit<u8>]) -> io::Result<(usize, SockAddr)> {
+    socket.recv_from(scratch)
+}
+
+/// Only Linux has an abstract namespace.
+pub(super) fn abstract_address(_name: &[u8]) -> io::Result<SockAddr> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux has abstract names of Unix sockets"))
+}
