@@ -30,7 +30,7 @@ pub trait Peer: Sized + 'static {
     /// Lets the task run on by itself. Right for handles that may simply be dropped.
     fn detach<T: 'static>(_handle: Self::Join<T>) {}
 
-    /// Lets the other ready tasks run first.
+    /// Lets the other ready tasks run first. Where it does not, the workloads that rest on it are `unsupported`.
     fn yield_now() -> impl Future<Output = ()> {
         YieldNow::default()
     }

@@ -31,6 +31,24 @@ pub(super) async fn spawn_await<P: Peer>(n: u64) -> Outcome {
     clock.stop()
 }
 
+/// Whether a task that yields lets another ready one run first: some peers poll it again at once.
+pub(super) async fn is_yield_fair<P: Peer>() -> bool {
+    let has_begun = Rc::new([Cell::new(false), Cell::new(false)]);
+    let tasks = [0, 1].map(|index| {
+        let has_begun = Rc::clone(&has_begun);
+        P::spawn(async move {
+            has_begun[index].set(true);
+            P::yield_now().await;
+            has_begun[1 - index].get()
+        })
+    });
+    let mut is_fair = true;
+    for handle in tasks {
+        is_fair &= P::join(handle).await;
+    }
+    is_fair
+}
+
 pub(super) async fn yield_ring<P: Peer>(n: u64) -> Outcome {
     let clock = Clock::start();
     let tasks = (0..RING).map(|_| {
