@@ -1,2 +1,36 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod callback;
+mod closed_driver;
+mod context;
+mod delay;
+mod error;
+mod event_loop;
+mod exception;
+mod handle;
+mod handler;
+mod policy;
+mod poll_budget;
+mod ready_queue;
+mod remote;
+mod running;
+mod signals;
+mod statistics;
 mod timers;
+mod wake_state;
+mod watch;
+
+pub use builder::LoopBuilder;
+pub use context::{Context, ContextSnapshot, ContextToken, ContextVar, SendContext, copy_context};
+pub use delay::{Delay, IntoDelay};
+pub use error::{ClosedError, NoLoopError, RunError};
+pub use event_loop::{EventLoop, Runnable, TimerKey};
+pub use exception::ExceptionContext;
+pub use handle::{Handle, TimerHandle};
+pub use policy::{
+    DefaultEventLoopPolicy, EventLoopPolicy, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,
+    set_event_loop, set_event_loop_policy, try_get_running_loop,
+};
+pub use remote::{LoopHandle, RemoteCallHandle, Trigger};
+pub use statistics::LoopStatistics;

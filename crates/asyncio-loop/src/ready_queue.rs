@@ -1,0 +1,118 @@
+//! `ReadyQueue`: what runs next, in the order in which it became ready.
+//!
+//! One first-in-first-out queue for everything: callbacks, steps of tasks, ready descriptors, due timers. An entry is two
+//! words. The closures of `call_soon` lie in a table beside it, so that they can be cancelled in place: a cancelled one is
+//! dropped at once, and its entry is passed over when its turn comes.
+//!
+//! Invariants:
+//! 1. Entries come out in the order in which they went in.
+//! 2. A call runs at most once, and not after it was cancelled.
+//!
+//! Absent on purpose: running anything. Popped work is handed to the loop, with nothing borrowed.
+
+use crate::callback::Callback;
+use crate::context::{Context, ContextSnapshot};
+use crate::event_loop::Runnable;
+use asyncio_driver::{Slots, Token};
+use std::collections::VecDeque;
+use std::panic::Location;
+use std::rc::Rc;
+
+/// What is ready to run.
+#[derive(Debug, Default)]
+pub(crate) struct ReadyQueue {
+    entries: VecDeque<Entry>,
+    calls: Slots<Call>,
+}
+
+/// A place in the queue.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// One step of something that runs again and again.
+    Step(Rc<dyn Runnable>),
+    /// A closure in the table, unless it was cancelled.
+    Call(Token),
+}
+
+/// A closure and what it needs to run.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) callback: Callback,
+    pub(crate) context: CallContext,
+    pub(crate) location: &'static Location<'static>,
+}
+
+/// The context of a call.
+#[derive(Debug)]
+pub(crate) enum CallContext {
+    /// A copy of the values from when it was scheduled.
+    Copied(ContextSnapshot),
+    /// A context that was given, in which changes stay.
+    Given(Context),
+}
+
+/// Work that has been taken out of the queue.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Step(Rc<dyn Runnable>),
+    Call(Call),
+}
+
+impl ReadyQueue {
+    /// Appends an entry.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.entries.push_back(entry);
+    }
+
+    /// Stores a call that is not in the queue yet.
+    pub(crate) fn store(&mut self, call: Call) -> Token {
+        self.calls.insert(call)
+    }
+
+    /// Takes the next work; `None` stands for an entry that was cancelled.
+    pub(crate) fn pop(&mut self) -> Option<Work> {
+        match self.entries.pop_front()? {
+            Entry::Step(step) => Some(Work::Step(step)),
+            Entry::Call(token) => self.calls.remove(token).map(Work::Call),
+        }
+    }
+
+    /// Takes a call out of the table, in the queue or not; the caller drops it with nothing borrowed.
+    pub(crate) fn cancel(&mut self, token: Token) -> Option<Call> {
+        self.calls.remove(token)
+    }
+
+    /// The stored call, if it has neither run nor been cancelled.
+    pub(crate) fn call_mut(&mut self, token: Token) -> Option<&mut Call> {
+        self.calls.get_mut(token)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Gives memory back after a peak; called when the loop is idle.
+    pub(crate) fn trim(&mut self) {
+        self.calls.trim();
+        if self.entries.is_empty() && self.entries.capacity() > TRIM_ABOVE {
+            self.entries = VecDeque::new();
+        }
+    }
+}
+
+/// A queue of this capacity is not worth giving back.
+const TRIM_ABOVE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_two_words() {
+        assert_eq!(size_of::<Entry>(), 2 * size_of::<usize>());
+    }
+}

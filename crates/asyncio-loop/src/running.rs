@@ -1,0 +1,373 @@
+//! Running the loop: iterations, stopping, stepping from outside, closing.
+//!
+//! One iteration: wait for the driver if nothing is ready; append ready descriptors, then due timers, to the ready queue;
+//! run what was in the queue at that moment. What callbacks schedule waits for the next iteration.
+//!
+//! Invariants:
+//! 1. The loop blocks only when nothing is ready and no other thread has sent anything.
+//! 2. A panic ends the callback, not the iteration.
+//! 3. Whatever way `run_forever` ends, the thread's running loop is what it was before.
+//!
+//! Absent on purpose: anything about futures. `run_until_complete` and `Runner` are floor 2's.
+
+use crate::closed_driver::ClosedDriver;
+use crate::context::ContextSnapshot;
+use crate::error::RunError;
+use crate::event_loop::{EventLoop, State};
+use crate::exception::ExceptionContext;
+use crate::policy::RunningLoop;
+use crate::ready_queue::{Call, CallContext, Entry, Work};
+use crate::timers::Nanos;
+use asyncio_driver::{Deadline, LoopTime};
+use std::cell::Cell;
+use std::io;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::time::Duration;
+
+impl EventLoop {
+    /// Runs until [`stop`](Self::stop) is called.
+    ///
+    /// If `stop` was called before, one iteration runs, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Closed`], [`RunError::AlreadyRunning`] and [`RunError::OtherLoopRunning`] without having run anything;
+    /// [`RunError::Interrupted`] and [`RunError::Driver`] with the rest still queued, so that the loop can be run again.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.run_forever`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.run_forever). Same;
+    /// [`interrupt`](Self::interrupt) stands for `KeyboardInterrupt` and `SystemExit`.
+    pub fn run_forever(&self) -> Result<(), RunError> {
+        let _running = self.enter()?;
+        let outcome = loop {
+            match self.iterate(Limit::None) {
+                Ok(()) if self.core.stopping.get() => break Ok(()),
+                Ok(()) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.core.stopping.set(false);
+        outcome
+    }
+
+    /// Runs one iteration, waiting for at most `timeout` if nothing is ready (`None`: as long as it takes), for hosts that
+    /// have a loop of their own.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_forever`](Self::run_forever).
+    ///
+    /// # asyncio
+    ///
+    /// None; asyncio's private `_run_once`.
+    pub fn run_once(&self, timeout: Option<Duration>) -> Result<(), RunError> {
+        let _running = self.enter()?;
+        let outcome = self.iterate(timeout.map_or(Limit::None, Limit::After));
+        self.core.stopping.set(false);
+        outcome
+    }
+
+    /// Ends [`run_forever`](Self::run_forever) after the iteration under way. What it schedules runs when the loop is run
+    /// again. Called while the loop does not run, it makes the next `run_forever` run one iteration.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.stop`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.stop). Same.
+    pub fn stop(&self) {
+        self.core.stopping.set(true);
+    }
+
+    /// Ends [`run_forever`](Self::run_forever) after the callback under way, with [`RunError::Interrupted`]. The other
+    /// callbacks stay queued, in order, and run when the loop is run again.
+    ///
+    /// # asyncio
+    ///
+    /// Raising `KeyboardInterrupt` or `SystemExit` in a callback.
+    pub fn interrupt(&self) {
+        self.core.interrupted.set(true);
+    }
+
+    /// Whether the loop is running.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.is_running`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.is_running). Same.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.core.state.get() == State::Running
+    }
+
+    /// When the loop wants to be run again, in seconds of [`time`](Self::time): a time that has passed if something is ready,
+    /// `None` if it waits for descriptors and other threads only. For hosts that have a loop of their own, together with
+    /// [`poll_fd`](Self::poll_fd).
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<f64> {
+        self.receive();
+        if !self.core.ready.borrow().is_empty() || self.core.stopping.get() {
+            return Some(self.time());
+        }
+        self.core.timers.borrow_mut().next_deadline().map(crate::delay::secs_of_nanos)
+    }
+
+    /// A descriptor that is readable when the loop has something to do before its
+    /// [`next_deadline`](Self::next_deadline), for hosts that have a loop of their own.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if the driver has none, `NotConnected` if the loop was closed; or no descriptor is left.
+    #[cfg(unix)]
+    pub fn poll_fd(&self) -> io::Result<std::os::fd::OwnedFd> {
+        if self.is_closed() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, crate::ClosedError));
+        }
+        let driver = self.core.driver.borrow();
+        driver.poll_fd().map_or_else(
+            || Err(io::Error::new(io::ErrorKind::Unsupported, "this driver has no descriptor to wait on")),
+            |fd| fd.try_clone_to_owned(),
+        )
+    }
+
+    /// Closes the loop: drops what is scheduled, stops to watch descriptors, restores signal actions, and gives the driver's
+    /// descriptors back. A closed loop is closed for good; closing it again does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::AlreadyRunning`] if the loop is running.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.close`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.close). Same.
+    pub fn close(&self) -> Result<(), RunError> {
+        match self.core.state.get() {
+            State::Running => return Err(RunError::AlreadyRunning),
+            State::Closed => return Ok(()),
+            State::Idle => {}
+        }
+        self.core.state.set(State::Closed);
+        let now = self.now();
+        // Everything is taken out first and dropped with nothing borrowed: destructors may use the loop.
+        let extensions = self.take_extensions();
+        self.core.inbox.close();
+        let signals = self.core.signals.take();
+        let triggers = self.core.triggers.take();
+        let watches = self.core.watches.take();
+        let timers = self.core.timers.borrow_mut().clear();
+        let ready = self.core.ready.take();
+        let closed = ClosedDriver::new(time_of(now));
+        let driver = self.core.driver.replace(Box::new(closed));
+        drop((extensions, signals, triggers, timers, ready, watches, driver));
+        Ok(())
+    }
+
+    /// Enters the loop: it is the running loop of this thread until the guard is dropped.
+    fn enter(&self) -> Result<Running<'_>, RunError> {
+        match self.core.state.get() {
+            State::Closed => return Err(RunError::Closed),
+            State::Running => return Err(RunError::AlreadyRunning),
+            State::Idle => {}
+        }
+        let slot = RunningLoop::set(self).ok_or(RunError::OtherLoopRunning)?;
+        self.core.state.set(State::Running);
+        if self.core.inbox.state().wake_up() {
+            self.receive_all();
+        }
+        Ok(Running { event_loop: self, _slot: slot })
+    }
+
+    fn iterate(&self, limit: Limit) -> Result<(), RunError> {
+        let core = &*self.core;
+        core.counters.iterations.bump();
+        self.receive();
+        let busy = !core.ready.borrow().is_empty();
+        let may_skip = busy && !core.poll_always && !core.stopping.get() && !core.timers_due.get();
+        if !may_skip || core.budget.borrow().is_spent() {
+            self.poll(busy, limit).map_err(RunError::Driver)?;
+        }
+        let batch = core.ready.borrow().len();
+        if core.debug.get() {
+            self.run_batch(batch, |work| self.run_timed(work));
+        } else {
+            self.run_batch(batch, run_work);
+        }
+        core.counters.callbacks.add(batch as u64);
+        if !core.poll_always {
+            core.budget.borrow_mut().ran(u32::try_from(batch).unwrap_or(u32::MAX), || self.now());
+        }
+        if core.interrupted.replace(false) { Err(RunError::Interrupted) } else { Ok(()) }
+    }
+
+    /// Asks the driver for events and the timers for what is due; waits if nothing is ready.
+    fn poll(&self, busy: bool, limit: Limit) -> io::Result<()> {
+        let core = &*self.core;
+        let mut deadline = if busy || core.stopping.get() { Deadline::Now } else { self.wait_until(limit) };
+        let blocking = deadline != Deadline::Now;
+        if blocking && !core.inbox.state().try_sleep() {
+            // A message has come in since we looked.
+            deadline = Deadline::Now;
+        }
+        let mut events = core.events.take();
+        let outcome = core.driver.borrow_mut().wait(deadline, &mut events);
+        core.counters.polls.bump();
+        core.budget.borrow_mut().polled();
+        if deadline == Deadline::Now {
+            self.receive();
+        } else if core.inbox.state().wake_up() {
+            self.receive_all();
+        }
+        {
+            let mut ready = core.ready.borrow_mut();
+            let watches = core.watches.borrow();
+            for event in events.drain(..) {
+                watches.for_each_ready(event, |step| ready.push(Entry::Step(step)));
+            }
+        }
+        core.events.replace(events);
+        self.fire_timers();
+        outcome
+    }
+
+    /// Appends the due timers to the ready queue.
+    fn fire_timers(&self) {
+        let core = &*self.core;
+        core.timers_due.set(false);
+        let mut timers = core.timers.borrow_mut();
+        if timers.len() == 0 {
+            return;
+        }
+        let now = self.now();
+        core.now.set(now);
+        let mut ready = core.ready.borrow_mut();
+        while let Some(entry) = timers.pop_due(now) {
+            core.counters.timers_fired.bump();
+            ready.push(entry);
+        }
+    }
+
+    /// Until when to wait, when nothing is ready.
+    fn wait_until(&self, limit: Limit) -> Deadline {
+        let core = &*self.core;
+        core.ready.borrow_mut().trim();
+        let mut timers = core.timers.borrow_mut();
+        timers.trim();
+        let timer = timers.next_deadline();
+        let limit = match limit {
+            Limit::None => None,
+            Limit::After(Duration::ZERO) => return Deadline::Now,
+            Limit::After(timeout) => Some(self.now().saturating_add(Nanos::try_from(timeout.as_nanos()).unwrap_or(Nanos::MAX))),
+        };
+        match timer.into_iter().chain(limit).min() {
+            None => Deadline::Never,
+            Some(when) => Deadline::At(time_of(when)),
+        }
+    }
+
+    /// Runs the first `batch` entries of the ready queue. The one place from which user code is called.
+    fn run_batch(&self, batch: usize, run: impl Fn(Work)) {
+        let left = Cell::new(batch);
+        // One `catch_unwind` for all callbacks of the iteration; after a panic the rest goes on under a new one.
+        while let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
+            while left.get() > 0 && !self.core.interrupted.get() {
+                left.set(left.get() - 1);
+                let work = self.core.ready.borrow_mut().pop();
+                if let Some(work) = work {
+                    CURRENT_LOCATION.set(work.location());
+                    run(work);
+                }
+            }
+        })) {
+            let report = ExceptionContext::new("a callback panicked").with_panic(payload);
+            let report = match CURRENT_LOCATION.take() {
+                Some(location) => report.with_location(location).with("handle", format!("callback scheduled at {location}")),
+                None => report,
+            };
+            self.call_exception_handler(report);
+        }
+    }
+
+    /// Runs one entry and reports it if it took too long.
+    fn run_timed(&self, work: Work) {
+        let location = work.location();
+        let begin = self.now();
+        run_work(work);
+        let took = Duration::from_nanos(u64::try_from(self.now() - begin).unwrap_or(0));
+        if took >= self.core.slow_callback.get() {
+            let place = location.map_or_else(|| String::from("a step"), |location| format!("the callback scheduled at {location}"));
+            let report = ExceptionContext::new(format!("executing {place} took {:.3} seconds", took.as_secs_f64()));
+            self.call_exception_handler(match location {
+                Some(location) => report.with_location(location),
+                None => report,
+            });
+        }
+    }
+}
+
+/// How long an iteration may wait.
+#[derive(Clone, Copy)]
+enum Limit {
+    None,
+    After(Duration),
+}
+
+thread_local! {
+    /// Where the work that is running was scheduled; read only when it panics.
+    static CURRENT_LOCATION: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
+}
+
+fn run_work(work: Work) {
+    match work {
+        Work::Step(step) => step.run(),
+        Work::Call(Call { callback, context: CallContext::Copied(values), .. }) => {
+            let _entered = EnteredContext::new(values);
+            callback.call();
+        }
+        Work::Call(Call { callback, context: CallContext::Given(context), .. }) => context.run(|| callback.call()),
+    }
+}
+
+impl Work {
+    fn location(&self) -> Option<&'static Location<'static>> {
+        match self {
+            Self::Step(step) => step.location(),
+            Self::Call(call) => Some(call.location),
+        }
+    }
+}
+
+/// Puts the previous values back when dropped, also by a panic.
+struct EnteredContext(ContextSnapshot);
+
+impl EnteredContext {
+    fn new(mut values: ContextSnapshot) -> Self {
+        values.exchange();
+        Self(values)
+    }
+}
+
+impl Drop for EnteredContext {
+    fn drop(&mut self) {
+        self.0.exchange();
+    }
+}
+
+/// The loop is running while this lives.
+struct Running<'a> {
+    event_loop: &'a EventLoop,
+    _slot: RunningLoop,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let core = &*self.event_loop.core;
+        core.state.set(State::Idle);
+        // Asleep again, so that messages make the driver's descriptor readable for a host that waits on it.
+        while !core.inbox.state().try_sleep() && core.inbox.state().is_notified() {
+            self.event_loop.receive();
+        }
+    }
+}
+
+/// A deadline as a driver has it; one before the start of the clock is at its start.
+fn time_of(when: Nanos) -> LoopTime {
+    LoopTime::from_nanos(u64::try_from(when).unwrap_or(0))
+}

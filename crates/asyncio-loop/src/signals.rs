@@ -1,0 +1,86 @@
+//! Signal handlers that are ordinary callbacks of the loop.
+//!
+//! The driver's floor catches the signal and pokes the loop's inbox; the callback joins the ready queue like any other.
+
+use crate::event_loop::{EventLoop, Runnable};
+use crate::remote::Poker;
+use crate::watch::Watcher;
+use asyncio_driver::{Signal, SignalError, SignalWatch, watch_signal};
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The signal handlers of one loop.
+#[derive(Debug, Default)]
+pub(crate) struct SignalHandlers(Vec<SignalHandler>);
+
+#[derive(Debug)]
+struct SignalHandler {
+    signal: Signal,
+    watch: SignalWatch,
+    watcher: Rc<Watcher>,
+}
+
+impl SignalHandlers {
+    /// Gives the callbacks of the signals that have come in since this was asked last.
+    pub(crate) fn for_each_pending(&self, mut ready: impl FnMut(Rc<dyn Runnable>)) {
+        for handler in &self.0 {
+            if handler.watch.take() {
+                ready(handler.watcher.clone());
+            }
+        }
+    }
+}
+
+impl EventLoop {
+    /// Calls `callback` on the loop each time `signal` comes in; signals that come in faster than the loop turns are one.
+    ///
+    /// The callback is an ordinary one: it may do what any callback may. A handler that this loop had for the signal is
+    /// replaced. Other loops may handle the same signal, too.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such signal, or it cannot be caught (`SIGKILL`, `SIGSTOP`), or the system refuses.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.add_signal_handler`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.add_signal_handler).
+    /// Differs: works in any thread, and several loops may handle one signal.
+    #[track_caller]
+    pub fn add_signal_handler(&self, signal: Signal, callback: impl FnMut() + 'static) -> Result<(), SignalError> {
+        let location = Location::caller();
+        let watch = watch_signal(signal, Arc::new(Poker(self.core.inbox.clone())))?;
+        let new = SignalHandler { signal, watch, watcher: Watcher::new(callback, location) };
+        let previous = {
+            let mut handlers = self.core.signals.borrow_mut();
+            let previous = handlers.take(signal);
+            handlers.0.push(new);
+            previous
+        };
+        if let Some(previous) = previous {
+            previous.watcher.cancel();
+        }
+        Ok(())
+    }
+
+    /// Stops to handle `signal`, and restores the action from before if no other loop handles it. Says whether there was a
+    /// handler.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.remove_signal_handler`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.remove_signal_handler).
+    /// Differs: restores the previous action, where asyncio sets the default one.
+    pub fn remove_signal_handler(&self, signal: Signal) -> bool {
+        let removed = self.core.signals.borrow_mut().take(signal);
+        let Some(removed) = removed else { return false };
+        removed.watcher.cancel();
+        true
+    }
+}
+
+impl SignalHandlers {
+    fn take(&mut self, signal: Signal) -> Option<SignalHandler> {
+        let at = self.0.iter().position(|handler| handler.signal == signal)?;
+        Some(self.0.remove(at))
+    }
+}
