@@ -70,6 +70,8 @@ fn run(args: &[&str]) -> Result<bool, Error> {
             report::line(semantics::update(&workspace)?);
             Ok(true)
         }
+        // The last job of a workflow: skipped and cancelled jobs are no success.
+        ("done", results) => Ok(!results.is_empty() && results.iter().all(|result| *result == "success")),
         ("msrv", []) => ci::run_one("msrv", &workspace, msrv::run),
         (stage, []) if ci::has_stage(&workspace, stage) => ci::run(&workspace, &[stage]),
         _ => {
@@ -87,4 +89,5 @@ cargo xtask <command>
   layers [--dot]        dependencies against layers.toml and ARCHITECTURE.md; --dot prints the graph
   semantics [--update]  which tests cite which statement; --update writes them into the table
   msrv                  compiles the crates with the oldest supported Rust (needs rustup)
+  done <result…>        fails unless each result of CI's jobs is `success`
   <stage>               one stage of ci: lint, tidy, parity, test, alone, doc, examples …";

@@ -13,6 +13,7 @@ use crate::source::Source;
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 pub(crate) fn run(workspace: &Workspace) -> Result<Report, Error> {
     let exceptions = Exceptions::parse(&workspace.read("xtask/tidy.toml")?)?;
@@ -25,9 +26,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Report, Error> {
     for path in workspace.files(&["rs", "md", "toml", "yml", "yaml", "sh", "run"])? {
         report.check_all(files::faults(&path, &workspace.read(&path)?));
     }
-    for path in workspace.files(&["Cargo.toml"])? {
-        let text = workspace.read(&path)?;
-        report.check_all(manifests::faults(&path, &text.parse()?));
+    for package in workspace.members() {
+        let manifest = package.manifest_path.as_str();
+        report.check_all(manifests::faults(&package.name, &fs::read_to_string(manifest)?.parse()?));
     }
     for package in workspace.libraries() {
         let readme = format!("crates/{}/README.md", package.name);

@@ -16,7 +16,8 @@ pub(super) fn faults(path: &str, text: &str) -> Vec<String> {
         }
         let step = line.trim_start().trim_start_matches("- ").strip_prefix("run:").map(str::trim);
         let is_step = path.starts_with(".github/workflows/");
-        if let Some(step) = step.filter(|step| is_step && !STEPS.iter().any(|allowed| step.starts_with(allowed))) {
+        let may_run = |step: &str| step.is_empty() || STEPS.iter().any(|allowed| step.starts_with(allowed));
+        if let Some(step) = step.filter(|step| is_step && !may_run(step)) {
             faults.push(format!("{path}:{number}: `{step}`: workflows only call `cargo xtask` and `.ci/run`"));
         }
         if line.ends_with([' ', '\t']) && !path.ends_with(".md") {

@@ -1,47 +1,44 @@
-//! What each `Cargo.toml` has to look like: versions, lints and metadata come from one place.
+//! What the `Cargo.toml` of each member has to look like: versions, lints and metadata come from one place.
 
 use toml::Table;
 
 /// What members inherit.
 const INHERITED: [&str; 4] = ["version", "edition", "rust-version", "license"];
 
-/// What is wrong with a manifest.
-pub(super) fn faults(path: &str, manifest: &Table) -> Vec<String> {
+/// What is wrong with the manifest of the member `member`.
+pub(super) fn faults(member: &str, manifest: &Table) -> Vec<String> {
     let mut faults = Vec::new();
     let Some(package) = manifest.get("package").and_then(|package| package.as_table()) else { return faults };
-    if manifest.contains_key("workspace") {
-        return faults; // Outside our workspace on purpose.
-    }
     let inherits = |table: &Table, key: &str| {
         let value = table.get(key).and_then(|value| value.as_table());
         value.and_then(|value| value.get("workspace")).and_then(|inherits| inherits.as_bool()) == Some(true)
     };
     for key in INHERITED.iter().filter(|key| !inherits(package, key)) {
-        faults.push(format!("{path}: `{key}` is not the workspace's: write `{key}.workspace = true`"));
+        faults.push(format!("{member}: `{key}` is not the workspace's: write `{key}.workspace = true`"));
     }
     if manifest.get("lints").and_then(|lints| lints.get("workspace")).and_then(|it| it.as_bool()) != Some(true) {
-        faults.push(format!("{path}: the workspace's lints are not on"));
+        faults.push(format!("{member}: the workspace's lints are not on"));
     }
     let description = package.get("description").and_then(|text| text.as_str()).unwrap_or_default();
     if description.is_empty() || description.ends_with('.') {
-        faults.push(format!("{path}: needs a `description`: one sentence, without a full stop"));
+        faults.push(format!("{member}: needs a `description`: one sentence, without a full stop"));
     }
-    faults.extend(unshared(path, manifest));
+    faults.extend(unshared(member, manifest));
     faults
 }
 
 /// Dependencies with a version of their own.
-fn unshared(path: &str, table: &Table) -> Vec<String> {
+fn unshared(member: &str, table: &Table) -> Vec<String> {
     let mut faults = Vec::new();
     for (key, value) in table {
         let Some(inner) = value.as_table() else { continue };
         if key.ends_with("dependencies") {
             let own = inner.iter().filter(|(_, value)| value.get("workspace").is_none());
             faults.extend(
-                own.map(|(name, _)| format!("{path}: `{name}` is not taken from the workspace's dependencies")),
+                own.map(|(name, _)| format!("{member}: `{name}` is not taken from the workspace's dependencies")),
             );
         } else if key == "target" || table.contains_key("dependencies") || key.starts_with("cfg(") {
-            faults.extend(unshared(path, inner));
+            faults.extend(unshared(member, inner));
         }
     }
     faults
