@@ -18,6 +18,7 @@ use cargo_metadata::{Message, diagnostic::DiagnosticLevel};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::{self, File};
 
 /// What the compiler says about a name that exists when it cannot infer the types around it.
 const ONLY_TYPES_OPEN: [&str; 4] = ["E0282", "E0283", "E0284", "E0790"];
@@ -170,7 +171,9 @@ fn errors_by_line(workspace: &Workspace, text: &str) -> Result<BTreeMap<usize, S
     let mut errors = BTreeMap::new();
     let mut open = 0;
     let mut command = scratch.cargo(workspace);
-    command.args(["check", "--quiet", "--message-format=json"]);
+    // Where types stay open cargo complains at the end; that is only worth showing if nothing else explains a failure.
+    let complaints = Scratch::inside(workspace, "parity.stderr");
+    command.args(["check", "--quiet", "--message-format=json"]).stderr(File::create(&complaints)?);
     let succeeded = process::messages(&mut command, |message| {
         let Message::CompilerMessage(message) = message else { return };
         let (ours, message) = (message.target.name.starts_with("scratch"), &message.message);
@@ -186,7 +189,7 @@ fn errors_by_line(workspace: &Workspace, text: &str) -> Result<BTreeMap<usize, S
         errors.entry(line).or_insert_with(|| message.message.clone());
     })?;
     if !succeeded && errors.is_empty() && open == 0 {
-        errors.insert(0, process::told(&command, "failed"));
+        errors.insert(0, process::told(&command, &format!("failed: {}", fs::read_to_string(complaints)?)));
     }
     Ok(errors)
 }

@@ -42,8 +42,11 @@ impl Options {
                 }
             }
         }
-        let unknown = options.only.iter().find(|name| !super::workload::all().iter().any(|known| known.name == **name));
-        unknown.map_or(Ok(options), |name| Err(format!("there is no workload `{name}`")))
+        let known = super::workload::all();
+        match options.only.iter().find(|name| known.iter().all(|known| known.name != **name)) {
+            Some(name) => Err(format!("there is no workload `{name}`")),
+            None => Ok(options),
+        }
     }
 
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
