@@ -1,7 +1,7 @@
 //! `bench`: our benchmark programs beside those of the peers, interleaved, on the same work.
 //!
 //! The programs are `benches/asyncio-bench` and the workspace `benches/peers`; what each must do is in
-//! `benches/README.md`. A peer that does not build or run on this machine is skipped with a note. Each workload goes
+//! `benches/peers/README.md`. A peer that does not build or run on this machine is skipped with a note. Each workload goes
 //! round-robin over all programs, so that a disturbance of the machine hits all of them; the result is a median.
 //! Reports go to `bench-results/`.
 
