@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use futures_channel::oneshot;
 use glommio::channels::local_channel::{self, LocalReceiver, LocalSender};
-use glommio::sync::Semaphore;
+use glommio::sync::{RwLock, Semaphore};
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement, PoolPlacement, Task, executor, timer};
 use peers_common::Peer;
@@ -22,7 +22,7 @@ impl Peer for Glommio {
     type Receiver<T: 'static> = LocalReceiver<T>;
     type Resolver<T: 'static> = oneshot::Sender<T>;
     type Answer<T: 'static> = oneshot::Receiver<T>;
-    type Mutex = Semaphore;
+    type Mutex = RwLock<()>;
     type Semaphore = Semaphore;
     type Poster = Sender<u64>;
     type Posts = Receiver<u64>;
@@ -87,12 +87,13 @@ impl Peer for Glommio {
         answer.await.expect("it is resolved")
     }
 
-    fn mutex() -> Semaphore {
-        Semaphore::new(1)
+    /// Its semaphore of one permit would be cheaper, but hands nothing over: whoever unlocks can lock at once again.
+    fn mutex() -> RwLock<()> {
+        RwLock::new(())
     }
 
-    fn lock(mutex: &Semaphore) -> impl Future<Output = impl Sized> {
-        mutex.acquire_permit(1)
+    fn lock(mutex: &RwLock<()>) -> impl Future<Output = impl Sized> {
+        mutex.write()
     }
 
     fn semaphore(permits: usize) -> Semaphore {
