@@ -9,12 +9,15 @@ use crate::report::Report;
 use crate::scratch::Scratch;
 use std::env;
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
-use std::process;
 use std::time::Duration;
 
 pub(crate) fn run(workspace: &Workspace) -> Result<Report, Error> {
-    let outside = env::temp_dir().join(format!("asyncio-alone-{}", process::id()));
+    // The same folder for each run of this checkout, so that cargo finds what it has built before.
+    let mut checkout = DefaultHasher::new();
+    workspace.root().hash(&mut checkout);
+    let outside = env::temp_dir().join(format!("asyncio-alone-{:x}", checkout.finish()));
     let outcome = run_all(workspace, &outside);
     if outside.exists() {
         fs::remove_dir_all(&outside)?;

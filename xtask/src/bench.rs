@@ -10,6 +10,7 @@ mod machine;
 mod options;
 mod outcome;
 mod program;
+pub(crate) mod smoke;
 mod statistics;
 mod workload;
 

@@ -6,7 +6,7 @@
 
 use crate::metadata::Workspace;
 use crate::report::{self, Report};
-use crate::{Error, alone, doc, examples, fmt, layers, lint, parity, semantics, test, tidy};
+use crate::{Error, alone, bench, doc, examples, fmt, layers, lint, parity, semantics, test, tidy};
 use std::env;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ struct Stage {
 }
 
 /// Cheap stages first: whoever forgot to format need not wait for the tests.
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     Stage { name: "fmt", about: "all code is formatted", exists: always, run: fmt::check },
     Stage { name: "layers", about: "dependencies go down the tower only", exists: always, run: layers::run },
     Stage { name: "tidy", about: "the rules of STYLE.md that a machine can see", exists: always, run: tidy::run },
@@ -36,6 +36,12 @@ const STAGES: [Stage; 10] = [
     Stage { name: "alone", about: "each crate is used from outside", exists: always, run: alone::run },
     Stage { name: "doc", about: "rustdoc, snippets of the book, links", exists: always, run: doc::run },
     Stage { name: "examples", about: "every example runs", exists: examples::exist, run: examples::run },
+    Stage {
+        name: "bench-smoke",
+        about: "the benchmark programs run",
+        exists: bench::smoke::exists,
+        run: bench::smoke::run,
+    },
 ];
 
 fn always(_: &Workspace) -> bool {

@@ -63,9 +63,7 @@ fn snippets(workspace: &Workspace, pages: &BTreeMap<String, Page>) -> Result<Rep
 fn check_links(workspace: &Workspace, pages: &BTreeMap<String, Page>) -> Report {
     let mut report = Report::default();
     for (path, page) in pages {
-        for (number, link) in
-            page.links.iter().filter(|(_, link)| !link.contains("://") && !link.starts_with("mailto:"))
-        {
+        for (number, link) in page.links.iter().filter(|(_, link)| leads_to_file(path, link)) {
             let fault = link_fault(workspace, pages, path, link);
             report.check(fault.map(|fault| format!("{path}:{number}: {link}: {fault}")));
         }
@@ -75,6 +73,12 @@ fn check_links(workspace: &Workspace, pages: &BTreeMap<String, Page>) -> Report 
         }
     }
     report
+}
+
+/// Whether a link is ours to check: not one to the web, and not one to an item, which rustdoc checks.
+fn leads_to_file(from: &str, link: &str) -> bool {
+    let to_item = from.starts_with("crates/") && (link.contains("::") || !link.contains(['.', '/', '#']));
+    !to_item && !link.contains("://") && !link.starts_with("mailto:")
 }
 
 fn link_fault(workspace: &Workspace, pages: &BTreeMap<String, Page>, from: &str, link: &str) -> Option<&'static str> {
@@ -120,5 +124,12 @@ mod tests {
     fn links_are_relative_to_their_page() {
         assert_eq!(join("docs/book/src/loop.md", "../../decisions/0001.md"), "docs/decisions/0001.md");
         assert_eq!(join("README.md", "./docs/x.md"), "docs/x.md");
+    }
+
+    #[test]
+    fn links_to_items_and_to_the_web_are_not_files() {
+        assert!(leads_to_file("docs/a.md", "b.md") && leads_to_file("crates/a/README.md", "../b/README.md"));
+        assert!(!leads_to_file("docs/a.md", "https://example.org/b.md"));
+        assert!(!leads_to_file("crates/a/README.md", "crate::Item") && !leads_to_file("crates/a/README.md", "Item"));
     }
 }

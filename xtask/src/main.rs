@@ -6,6 +6,7 @@
 //! Absent on purpose: network access, and any tool that does not come with the Rust toolchain.
 
 mod alone;
+mod bench;
 mod ci;
 mod doc;
 mod examples;
@@ -66,6 +67,7 @@ fn run(args: &[&str]) -> Result<bool, Error> {
             report::line(layers::dot(&workspace)?);
             Ok(true)
         }
+        ("bench", options) => bench::run(options),
         ("semantics", ["--update"]) => {
             report::line(semantics::update(&workspace)?);
             Ok(true)
@@ -87,6 +89,7 @@ cargo xtask <command>
   ci [stage…]           everything that CI runs, or only these stages, in CI's order; `ci --list` names them
   fmt                   formats all code (`ci fmt` only looks)
   layers [--dot]        dependencies against layers.toml and ARCHITECTURE.md; --dot prints the graph
+  bench [option…]       measures our benchmark programs beside the peers'; `bench --help` explains
   semantics [--update]  which tests cite which statement; --update writes them into the table
   msrv                  compiles the crates with the oldest supported Rust (needs rustup)
   done <result…>        fails unless each result of CI's jobs is `success`
