@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_channel::{Receiver, Sender};
 use futures_channel::oneshot;
 use glommio::channels::local_channel::{self, LocalReceiver, LocalSender};
-use glommio::sync::{RwLock, Semaphore};
+use glommio::sync::Semaphore;
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement, PoolPlacement, Task, executor, timer};
+use local_sync::semaphore::Semaphore as FairSemaphore;
 use peers_common::Peer;
 
 struct Glommio;
@@ -22,7 +23,7 @@ impl Peer for Glommio {
     type Receiver<T: 'static> = LocalReceiver<T>;
     type Resolver<T: 'static> = oneshot::Sender<T>;
     type Answer<T: 'static> = oneshot::Receiver<T>;
-    type Mutex = RwLock<()>;
+    type Mutex = FairSemaphore;
     type Semaphore = Semaphore;
     type Poster = Sender<u64>;
     type Posts = Receiver<u64>;
@@ -87,13 +88,13 @@ impl Peer for Glommio {
         answer.await.expect("it is resolved")
     }
 
-    /// Its semaphore of one permit would be cheaper, but hands nothing over: whoever unlocks can lock at once again.
-    fn mutex() -> RwLock<()> {
-        RwLock::new(())
+    /// Its own semaphore and `RwLock` starve those who wait: whoever unlocks can lock at once again.
+    fn mutex() -> FairSemaphore {
+        FairSemaphore::new(1)
     }
 
-    fn lock(mutex: &RwLock<()>) -> impl Future<Output = impl Sized> {
-        mutex.write()
+    fn lock(mutex: &FairSemaphore) -> impl Future<Output = impl Sized> {
+        mutex.acquire()
     }
 
     fn semaphore(permits: usize) -> Semaphore {

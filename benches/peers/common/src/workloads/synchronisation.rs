@@ -2,11 +2,14 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use crate::{Clock, Outcome, Peer};
 
 /// Tasks that share a lock or a semaphore.
 const SHARERS: u64 = 100;
+/// Nobody waits so long for a lock that is passed on.
+const STARVED: Duration = Duration::from_millis(10);
 
 pub(super) async fn pingpong_chan<P: Peer>(n: u64) -> Outcome {
     let (mut there, mut there_end) = P::bounded::<u64>(1);
@@ -64,7 +67,32 @@ pub(super) async fn queue<P: Peer>(n: u64) -> Outcome {
     outcome
 }
 
+/// Whether a task that waits for a lock gets it some time, while another one keeps taking it anew.
+async fn is_lock_fair<P: Peer>() -> bool {
+    let shared = Rc::new((P::mutex(), Cell::new(false)));
+    let (mutex, is_served) = &*shared;
+    let guard = P::lock(mutex).await;
+    let waiting = Rc::clone(&shared);
+    let waiter = P::spawn(async move {
+        let _guard = P::lock(&waiting.0).await;
+        waiting.1.set(true);
+    });
+    P::yield_now().await;
+    drop(guard);
+    let started = Instant::now();
+    while !is_served.get() && started.elapsed() < STARVED {
+        let _guard = P::lock(mutex).await;
+        P::yield_now().await;
+    }
+    let is_fair = is_served.get();
+    P::join(waiter).await;
+    is_fair
+}
+
 pub(super) async fn mutex100<P: Peer>(n: u64) -> Outcome {
+    if !is_lock_fair::<P>().await {
+        return Outcome::Unsupported;
+    }
     let mutex = Rc::new((P::mutex(), Cell::new(0)));
     let clock = Clock::start();
     let tasks = (0..SHARERS).map(|_| {
