@@ -195,10 +195,12 @@ fn registration(
     Ok((os_source::borrowed(source)?, EventData::new_u64(token.to_word()), flags))
 }
 
-/// `EBADF` means closed, and what is closed is not registered.
+/// `EBADF` means closed, and what is closed is not registered; nor is what epoll refuses with `EPERM`.
 fn absent(error: Errno) -> io::Error {
     match error {
-        Errno::NOENT | Errno::BADF => io::Error::new(io::ErrorKind::NotFound, "the source is not registered"),
+        Errno::NOENT | Errno::BADF | Errno::PERM => {
+            io::Error::new(io::ErrorKind::NotFound, "the source is not registered")
+        }
         error => error.into(),
     }
 }

@@ -1,0 +1,222 @@
+//! Checks of streams, listeners and datagrams.
+
+#![expect(clippy::missing_panics_doc, reason = "a check panics if the driver breaks the contract, and only then")]
+
+use super::Outcome;
+use super::rig::{datagram, kind, loopback, pair_through, receive, send_all, stream_pair, wait_for};
+use asyncio_driver::{
+    Address, ConnectOptions, DatagramOptions, Driver, Interest, ListenOptions, Mode, Readiness, Token,
+};
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+
+const TOKEN: Token = Token::new(3, 1);
+
+/// What is sent, in one piece or several, arrives in order; each end knows the other's address.
+pub fn bytes_arrive_in_order(mut driver: Box<dyn Driver>) -> Outcome {
+    let (mut near, mut far) = stream_pair(&mut *driver);
+    assert_eq!(near.peer_addr().expect("peer"), far.local_addr().expect("local"));
+    assert_eq!(far.peer_addr().expect("peer"), near.local_addr().expect("local"));
+    assert_eq!(kind(near.recv(&mut [0; 8])), Some(io::ErrorKind::WouldBlock));
+
+    let pieces = [IoSlice::new(b"one "), IoSlice::new(b""), IoSlice::new(b"two "), IoSlice::new(b"three")];
+    assert_eq!(near.send(&pieces).expect("send"), 13);
+    send_all(&mut *near, b" four");
+    assert_eq!(receive(&mut *driver, &mut *far, 18), b"one two three four");
+    // More pieces than a system takes at one time: some of them are sent, in order.
+    let many = vec![IoSlice::new(b"x"); 3000];
+    let count = near.send(&many).expect("send");
+    assert!((1..=3000).contains(&count));
+    assert_eq!(receive(&mut *driver, &mut *far, count), vec![b'x'; count]);
+    Outcome::Kept
+}
+
+/// Receiving into nothing takes nothing.
+pub fn an_empty_scratch_takes_nothing(mut driver: Box<dyn Driver>) -> Outcome {
+    let (mut near, mut far) = stream_pair(&mut *driver);
+    send_all(&mut *near, b"x");
+    driver.register(far.source(), TOKEN, Interest::READABLE, Mode::Level).expect("register");
+    wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+    assert_eq!(far.recv(&mut []).expect("receive"), b"");
+    assert_eq!(far.recv(&mut [0; 8]).expect("receive"), b"x");
+    Outcome::Kept
+}
+
+/// After `shutdown(Write)` the peer sees the end, and what the peer sends still arrives.
+pub fn a_half_closed_stream_still_receives(mut driver: Box<dyn Driver>) -> Outcome {
+    let (mut near, mut far) = stream_pair(&mut *driver);
+    send_all(&mut *near, b"question");
+    near.shutdown(Shutdown::Write).expect("shutdown");
+    assert_eq!(receive(&mut *driver, &mut *far, 100), b"question", "all before the end, then the end");
+    send_all(&mut *far, b"answer");
+    drop(far);
+    assert_eq!(receive(&mut *driver, &mut *near, 100), b"answer");
+    assert_eq!(kind(near.send(&[IoSlice::new(b"late")])), Some(io::ErrorKind::BrokenPipe));
+    Outcome::Kept
+}
+
+/// Sending to a peer that is gone fails, sooner or later, without a signal.
+pub fn a_dead_peer_is_an_error(mut driver: Box<dyn Driver>) -> Outcome {
+    let (mut near, far) = stream_pair(&mut *driver);
+    drop(far);
+    driver.register(near.source(), TOKEN, Interest::BOTH, Mode::Level).expect("register");
+    let error = loop {
+        wait_for(&mut *driver, TOKEN, Readiness::WRITABLE);
+        if let Err(error) = near.send(&[IoSlice::new(b"anybody there?")]) {
+            break error.kind();
+        }
+    };
+    assert!(matches!(error, io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset), "{error:?}");
+    Outcome::Kept
+}
+
+/// A stream whose peer does not read blocks, and is reported writable once the peer has read.
+pub fn a_full_stream_blocks_until_there_is_room(mut driver: Box<dyn Driver>) -> Outcome {
+    let (mut near, mut far) = stream_pair(&mut *driver);
+    let mode = if driver.capabilities().edge { Mode::Edge } else { Mode::Level };
+    driver.register(near.source(), TOKEN, Interest::WRITABLE, mode).expect("register");
+    wait_for(&mut *driver, TOKEN, Readiness::WRITABLE);
+
+    let chunk = vec![7; 1 << 20];
+    let mut sent = 0;
+    loop {
+        match near.send(&[IoSlice::new(&chunk)]) {
+            Ok(count) => sent += count,
+            Err(error) => break assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+        }
+    }
+    let received = receive(&mut *driver, &mut *far, sent);
+    assert_eq!((received.len(), received.iter().all(|&byte| byte == 7)), (sent, true));
+    // `receive` has dropped the report that it met while it waited; in edge mode, asking again renews it.
+    driver.modify(near.source(), TOKEN, Interest::WRITABLE, mode).expect("modify");
+    wait_for(&mut *driver, TOKEN, Readiness::WRITABLE);
+    send_all(&mut *near, b"more");
+    assert_eq!(receive(&mut *driver, &mut *far, 4), b"more");
+    Outcome::Kept
+}
+
+/// A connect that nobody accepts is reported writable, and `finish_connect` says why, as often as it is asked.
+pub fn a_refused_connect_is_reported(mut driver: Box<dyn Driver>) -> Outcome {
+    let listener = driver.listen(&loopback(), &ListenOptions::default()).expect("listen");
+    let address = listener.local_addr().expect("address");
+    drop(listener);
+    let refused = match driver.connect(&address, &ConnectOptions::default()) {
+        Ok(mut stream) => {
+            driver.register(stream.source(), TOKEN, Interest::WRITABLE, Mode::Level).expect("register");
+            wait_for(&mut *driver, TOKEN, Readiness::WRITABLE);
+            let first = kind(stream.finish_connect());
+            assert_eq!(kind(stream.finish_connect()), first, "asked again");
+            first
+        }
+        Err(error) => Some(error.kind()),
+    };
+    assert_eq!(refused, Some(io::ErrorKind::ConnectionRefused));
+    Outcome::Kept
+}
+
+/// `accept` gives connections first come, first served, and blocks when there are no more.
+pub fn a_listener_hands_out_connections_in_order(mut driver: Box<dyn Driver>) -> Outcome {
+    let mut listener = driver.listen(&loopback(), &ListenOptions::default()).expect("listen");
+    assert_eq!(kind(listener.accept()), Some(io::ErrorKind::WouldBlock));
+    let address = listener.local_addr().expect("address");
+    assert!(matches!(&address, Address::Ip(address) if address.port() != 0), "the port was chosen: {address}");
+    driver.register(listener.source(), TOKEN, Interest::READABLE, Mode::Level).expect("register");
+    for _ in 0..3 {
+        let client = driver.connect(&address, &ConnectOptions::default()).expect("connect");
+        wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+        let (server, peer) = listener.accept().expect("accept");
+        assert_eq!(peer, client.local_addr().expect("local"));
+        assert_eq!(server.local_addr().expect("local"), address);
+    }
+    assert_eq!(kind(listener.accept()), Some(io::ErrorKind::WouldBlock));
+    Outcome::Kept
+}
+
+/// Two listeners have two addresses, unless both agree to share one.
+pub fn an_address_in_use_is_refused(mut driver: Box<dyn Driver>) -> Outcome {
+    let listener = driver.listen(&loopback(), &ListenOptions::default()).expect("listen");
+    let address = listener.local_addr().expect("address");
+    let second = driver.listen(&address, &ListenOptions::default());
+    assert_eq!(kind(second), Some(io::ErrorKind::AddrInUse));
+    drop(listener);
+    if cfg!(unix) {
+        let mut shared = ListenOptions::default();
+        shared.reuse_port = true;
+        let first = driver.listen(&loopback(), &shared).expect("listen");
+        let _second = driver.listen(&first.local_addr().expect("address"), &shared).expect("share the address");
+    }
+    Outcome::Kept
+}
+
+/// `ConnectOptions::local` is where the connection comes from.
+pub fn a_stream_leaves_from_the_address_it_was_given(mut driver: Box<dyn Driver>) -> Outcome {
+    let mut listener = driver.listen(&loopback(), &ListenOptions::default()).expect("listen");
+    let mut options = ConnectOptions::default();
+    options.local = Some(loopback());
+    let client = driver.connect(&listener.local_addr().expect("address"), &options).expect("connect");
+    driver.register(listener.source(), TOKEN, Interest::READABLE, Mode::Level).expect("register");
+    wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+    let (_server, peer) = listener.accept().expect("accept");
+    assert_eq!(peer, client.local_addr().expect("local"));
+    Outcome::Kept
+}
+
+/// Packets keep their bounds and name their sender; a connected endpoint needs no address.
+pub fn packets_arrive_whole_with_their_sender(mut driver: Box<dyn Driver>) -> Outcome {
+    let mut server = datagram(&mut *driver);
+    let address = server.local_addr().expect("address");
+    let mut client = driver.datagram(None, Some(&address), &DatagramOptions::default()).expect("datagram");
+    assert_eq!(kind(server.recv_from(&mut [0; 8])), Some(io::ErrorKind::WouldBlock));
+    driver.register(server.source(), TOKEN, Interest::READABLE, Mode::Level).expect("register");
+    for packet in [&b"one"[..], b"", b"three"] {
+        assert_eq!(client.send_to(packet, None).expect("send"), packet.len());
+        wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+        let mut scratch = [0; 64];
+        let (received, sender) = server.recv_from(&mut scratch).expect("receive");
+        assert_eq!((received, &sender), (packet, &client.local_addr().expect("local")));
+        assert_eq!(server.send_to(packet, Some(&sender)).expect("answer"), packet.len());
+    }
+    driver.register(client.source(), Token::new(4, 0), Interest::READABLE, Mode::Level).expect("register");
+    wait_for(&mut *driver, Token::new(4, 0), Readiness::READABLE);
+    assert_eq!(client.recv_from(&mut [0; 64]).expect("receive"), (&b"one"[..], address));
+    Outcome::Kept
+}
+
+/// A packet that is longer than the scratch is cut, and its rest is gone.
+pub fn a_long_packet_is_cut(mut driver: Box<dyn Driver>) -> Outcome {
+    let (mut one, mut other) = (datagram(&mut *driver), datagram(&mut *driver));
+    let address = other.local_addr().expect("address");
+    for packet in [&b"abcdef"[..], b"next"] {
+        one.send_to(packet, Some(&address)).expect("send");
+    }
+    driver.register(other.source(), TOKEN, Interest::READABLE, Mode::Level).expect("register");
+    for expected in [&b"abc"[..], b"nex"] {
+        wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+        assert_eq!(other.recv_from(&mut [0; 3]).expect("receive").0, expected);
+    }
+    Outcome::Kept
+}
+
+/// A connected endpoint learns that nobody takes its packets.
+pub fn a_packet_to_nobody_is_refused(mut driver: Box<dyn Driver>) -> Outcome {
+    let gone = datagram(&mut *driver).local_addr().expect("address");
+    let mut client = driver.datagram(None, Some(&gone), &DatagramOptions::default()).expect("datagram");
+    driver.register(client.source(), TOKEN, Interest::READABLE, Mode::Level).expect("register");
+    client.send_to(b"hello", None).expect("the first packet leaves");
+    wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+    assert_eq!(kind(client.recv_from(&mut [0; 8])), Some(io::ErrorKind::ConnectionRefused));
+    Outcome::Kept
+}
+
+/// Addresses that mean nothing to an operation are `InvalidInput`.
+pub fn an_impossible_address_is_invalid(mut driver: Box<dyn Driver>) -> Outcome {
+    let listener = driver.listen(&Address::Unnamed, &ListenOptions::default());
+    assert_eq!(kind(listener), Some(io::ErrorKind::InvalidInput));
+    let stream = driver.connect(&Address::Unnamed, &ConnectOptions::default());
+    assert_eq!(kind(stream), Some(io::ErrorKind::InvalidInput));
+    let packets = driver.datagram(None, None, &DatagramOptions::default());
+    assert_eq!(kind(packets), Some(io::ErrorKind::InvalidInput));
+    // What is possible still is.
+    drop(pair_through(&mut *driver, &loopback()));
+    Outcome::Kept
+}
