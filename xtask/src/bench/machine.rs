@@ -64,8 +64,10 @@ fn first_line(output: &Output) -> Result<String, Error> {
     if output.status.success() {
         return Ok(text.lines().next().unwrap_or_default().to_owned());
     }
+    // A panic says where in its first line, and why in the second.
     let fault = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{}: {}", output.status, fault.lines().next_back().unwrap_or("no message")).into())
+    let fault: Vec<_> = fault.lines().filter(|line| !line.is_empty()).take(2).collect();
+    Err(format!("{}: {}", output.status, fault.join(" ")).into())
 }
 
 /// `WALL CPU`, or `WALL` alone, in seconds.
