@@ -8,7 +8,7 @@ use crate::metadata::Workspace;
 use crate::report::Report;
 use cargo_metadata::{Dependency, DependencyKind, Metadata, Package};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// `layers.toml`.
@@ -163,18 +163,27 @@ impl Layers {
 /// The floors that ARCHITECTURE.md draws, topmost first: lines such as `4 │ name  text  ┊ other-name  text`, where `│`
 /// is before a crate that stands and `┊` before one that is planned.
 fn picture(architecture: &str) -> Vec<Vec<(&str, bool)>> {
+    numbered_picture(architecture).into_iter().map(|(_, floor)| floor).collect()
+}
+
+/// The numbers of the floors on which everything that ARCHITECTURE.md draws stands.
+pub(crate) fn standing_floors(architecture: &str) -> BTreeSet<usize> {
+    let stands = |floor: &[(&str, bool)]| floor.iter().all(|(_, stands)| *stands);
+    let floors = numbered_picture(architecture).into_iter();
+    floors.filter(|(_, floor)| stands(floor)).map(|(number, _)| number).collect()
+}
+
+fn numbered_picture(architecture: &str) -> Vec<(usize, Vec<(&str, bool)>)> {
     let mut floors = Vec::new();
     for line in architecture.lines() {
         let Some(start) = line.find(['│', '┊']) else { continue };
-        if line[..start].trim().parse::<usize>().is_err() {
-            continue;
-        }
+        let Ok(number) = line[..start].trim().parse() else { continue };
         let marks = line[start..].char_indices().filter(|(_, c)| matches!(c, '│' | '┊'));
         let name_after = |(index, mark): (usize, char)| {
             let name = line[start + index + mark.len_utf8()..].split_whitespace().next()?;
             Some((name, mark == '│'))
         };
-        floors.push(marks.filter_map(name_after).collect());
+        floors.push((number, marks.filter_map(name_after).collect()));
     }
     floors
 }
@@ -302,6 +311,7 @@ mod tests {
         let good = " 7 │ roof  x\n 5 ┊ attic  y\n 3 │ right  z  │ left  w ┊ wing v\n 0 │ ground u\n";
         assert_eq!(layers.check_picture(good).failures(), [""; 0]);
         assert_eq!(layers.check_picture(good).passed(), 3);
+        assert_eq!(standing_floors(good), BTreeSet::from([0, 7]));
         let moved = " 7 │ roof\n 3 │ right\n 2 │ left\n 0 │ ground\n";
         assert!(!layers.check_picture(moved).failures().is_empty());
         let planned = " 7 ┊ roof\n 3 │ right │ left\n 0 │ ground\n";

@@ -29,14 +29,18 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Report, Error> {
 pub(crate) fn count_tests(command: &mut Command) -> Result<Report, Error> {
     let mut report = Report::default();
     let mut failed = 0;
+    let mut names = Vec::new();
     let succeeded = process::each_line(command, |line| {
+        names.extend(failed_test(line).map(str::to_owned));
         if let Some(result) = TestResult::parse(line) {
             report.passes(result.passed);
             failed += result.failed;
         }
     })?;
+    let mut names = names.into_iter();
     for _ in 0..failed {
-        report.fail(process::told(command, "has a failed test: see above"));
+        let name = names.next().unwrap_or_else(|| "a test, see above".to_owned());
+        report.fail(process::told(command, &format!("failed in {name}")));
     }
     if !succeeded && failed == 0 {
         report.fail(process::told(command, "failed"));
@@ -45,6 +49,12 @@ pub(crate) fn count_tests(command: &mut Command) -> Result<Report, Error> {
         report.fail(process::told(command, "ran no test"));
     }
     Ok(report)
+}
+
+/// The name in `test name ... FAILED`, or in `name --- FAILED`, which the quiet harness prints.
+fn failed_test(line: &str) -> Option<&str> {
+    let loud = line.strip_prefix("test ").and_then(|line| line.strip_suffix(" ... FAILED"));
+    loud.or_else(|| line.strip_suffix(" --- FAILED"))
 }
 
 /// The last line of a test harness.
@@ -75,5 +85,8 @@ mod tests {
         let line = "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s";
         assert_eq!(TestResult::parse(line), Some(TestResult { passed: 12, failed: 1 }));
         assert_eq!(TestResult::parse("test wait_ends ... ok"), None);
+        assert_eq!(failed_test("test driver::wait_ends ... FAILED"), Some("driver::wait_ends"));
+        assert_eq!(failed_test("driver::wait_ends --- FAILED"), Some("driver::wait_ends"));
+        assert_eq!(failed_test("test driver::wait_ends ... ok"), None);
     }
 }
