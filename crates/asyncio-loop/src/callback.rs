@@ -15,12 +15,15 @@
 #![expect(unsafe_code, reason = "a closure of unknown type is kept in place; decision 0003 has the measurement")]
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
 
 /// A closure to be called once, on this thread.
 pub(crate) struct Callback {
     payload: Payload,
     vtable: Option<&'static VTable>,
+    /// The closure may be bound to this thread (invariant 3); nothing else in here says so.
+    not_send: PhantomData<*mut ()>,
 }
 
 type Payload = [MaybeUninit<usize>; WORDS];
@@ -48,7 +51,7 @@ impl Callback {
             unsafe { at.cast::<Box<F>>().write(Box::new(closure)) };
             const { &VTable { call: call_boxed::<F>, drop: drop_inline::<Box<F>> } }
         };
-        Self { payload, vtable: Some(vtable) }
+        Self { payload, vtable: Some(vtable), not_send: PhantomData }
     }
 
     pub(crate) fn call(mut self) {
@@ -155,6 +158,16 @@ mod tests {
             }),
         ]
     }
+
+    /// Has one implementation for everything, and two for what is `Send`: then naming `FOUND` is ambiguous.
+    trait NotSend<Why> {
+        const FOUND: bool = true;
+    }
+    impl<T: ?Sized> NotSend<()> for T {}
+    impl<T: ?Sized + Send> NotSend<u8> for T {}
+
+    /// Compiles only because `Callback` is not `Send`.
+    const _: bool = <Callback as NotSend<_>>::FOUND;
 
     #[test]
     fn every_form_is_called_once_and_dropped_once() {

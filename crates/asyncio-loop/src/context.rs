@@ -60,7 +60,8 @@ impl<T: Clone + Send + Sync + 'static> ContextVar<T> {
     /// The value in the current context, if one was set.
     #[must_use]
     pub fn get(&self) -> Option<T> {
-        CURRENT.with_borrow(|values| self.find(values))
+        // Of a clone, because the value's `Clone` may set variables.
+        self.find(&ContextSnapshot::current())
     }
 
     /// Sets the value in the current context. The token puts back what was there before.
@@ -217,7 +218,8 @@ impl ContextSnapshot {
     /// The current values: one reference count, or nothing if no variable is set.
     #[must_use]
     pub fn current() -> Self {
-        CURRENT.with_borrow(Clone::clone)
+        // A destructor that runs when the thread has ended finds no values.
+        CURRENT.try_with(|values| values.borrow().clone()).unwrap_or_default()
     }
 
     /// Exchanges these values with the thread's current ones. Code that enters a context does it twice: before and after.

@@ -8,7 +8,7 @@
 //!    borrowed, so it may call anything on the loop.
 //! 2. Whatever becomes ready is appended to the one ready queue, after what other threads have sent before.
 //!
-//! Absent on purpose: futures and tasks. A [`Runnable`] is all that this floor knows of them.
+//! Absent on purpose: futures and tasks. A [`Step`] is all that this floor knows of them.
 
 use crate::callback::Callback;
 use crate::context::ContextSnapshot;
@@ -16,12 +16,13 @@ use crate::delay::{IntoDelay, nanos_of_secs, secs_of_nanos};
 use crate::exception::ExceptionContext;
 use crate::handle::{Handle, TimerHandle};
 use crate::poll_budget::PollBudget;
-use crate::ready_queue::{Call, CallContext, Entry, ReadyQueue};
+use crate::ready_queue::{Call, CallContext, Entry, ReadyQueue, Stored};
 use crate::remote::{Inbox, LoopHandle, Trigger};
 use crate::signals::SignalHandlers;
 use crate::statistics::Counters;
+use crate::step::Step;
 use crate::timers::{Nanos, Timers};
-use crate::watch::Watches;
+use crate::watch::{Watcher, Watches};
 use asyncio_driver::{Driver, Event, Token};
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
@@ -61,25 +62,6 @@ pub struct EventLoop {
     pub(crate) core: Rc<Core>,
 }
 
-/// Something that runs step by step, each time it is scheduled: a task, a watched descriptor.
-///
-/// This is the seam on which floor 2 builds tasks. Scheduling one costs no allocation.
-pub trait Runnable {
-    /// Runs one step. Called once for each time it was scheduled, in order. A panic is reported to the exception handler.
-    fn run(self: Rc<Self>);
-
-    /// Where in the program this was created, for reports of slow steps.
-    fn location(&self) -> Option<&'static Location<'static>> {
-        None
-    }
-}
-
-impl fmt::Debug for dyn Runnable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runnable").field("created_at", &self.location().map(ToString::to_string)).finish()
-    }
-}
-
 /// Names a timer that was set by [`EventLoop::schedule_at`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerKey(Token);
@@ -100,7 +82,7 @@ pub(crate) struct Core {
     pub(crate) events: RefCell<Vec<Event>>,
     pub(crate) watches: RefCell<Watches>,
     pub(crate) signals: RefCell<SignalHandlers>,
-    pub(crate) triggers: RefCell<Vec<(Trigger, Rc<dyn Runnable>)>>,
+    pub(crate) triggers: RefCell<Vec<(Trigger, Rc<Watcher>)>>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) state: Cell<State>,
     pub(crate) stopping: Cell<bool>,
@@ -119,6 +101,13 @@ pub(crate) enum State {
     Idle,
     Running,
     Closed,
+}
+
+impl Drop for Core {
+    /// A loop that nobody can run any more accepts nothing from other threads.
+    fn drop(&mut self) {
+        drop(self.inbox.close());
+    }
 }
 
 impl EventLoop {
@@ -171,7 +160,7 @@ impl EventLoop {
         self.receive();
         let mut ready = self.core.ready.borrow_mut();
         let call = ready.store(self.call(callback, location));
-        ready.push(Entry::Call(call));
+        ready.push(Entry::Stored(Stored::call(call)));
         drop(ready);
         Handle::new(self.clone(), call, false)
     }
@@ -192,8 +181,10 @@ impl EventLoop {
     /// deadlines have an order, and nothing fires up to one clock resolution early.
     #[track_caller]
     pub fn call_later<F: FnOnce() + 'static>(&self, delay: impl IntoDelay, callback: F) -> TimerHandle {
-        let when = self.now().saturating_add(delay.into_delay().as_nanos());
-        self.call_when(when, callback, Location::caller())
+        let now = self.now();
+        // A timer without a delay is due now, and not when the clock was looked at last.
+        self.core.now.set(now);
+        self.call_when(now.saturating_add(delay.into_delay().as_nanos()), callback, Location::caller())
     }
 
     /// Calls `callback` once, when [`time`](Self::time) reaches `when` (seconds); otherwise as
@@ -230,32 +221,40 @@ impl EventLoop {
     }
 
     /// Makes a [`Trigger`]: `callback` runs on the loop after each time it was fired, or once for several times.
+    ///
+    /// Once all clones of a trigger have been dropped, its callback is dropped when the next trigger is made, or when the
+    /// loop is closed.
     #[track_caller]
     pub fn create_trigger(&self, callback: impl FnMut() + 'static) -> Trigger {
         let trigger = self.core.inbox.trigger();
-        let watcher = crate::watch::Watcher::new(callback, Location::caller());
-        self.core.triggers.borrow_mut().push((trigger.clone(), watcher));
+        let watcher = Watcher::new(callback, Location::caller());
+        let mut triggers = self.core.triggers.borrow_mut();
+        let abandoned: Vec<_> = triggers.extract_if(.., |(trigger, _)| trigger.is_abandoned()).collect();
+        triggers.push((trigger.clone(), watcher));
+        drop(triggers);
+        drop(abandoned); // With nothing borrowed: what the callbacks held may call back.
         trigger
     }
 
     /// Appends one step of `step` to the ready queue. What is scheduled on a closed loop is dropped.
     ///
     /// For authors of upper floors: no allocation, no context, no handle.
-    pub fn schedule(&self, step: Rc<dyn Runnable>) {
+    pub fn schedule(&self, step: impl Into<Step>) {
         if !self.is_closed() {
             self.receive();
-            self.core.ready.borrow_mut().push(Entry::Step(step));
+            self.core.ready.borrow_mut().push(Entry::Step(step.into()));
         }
     }
 
     /// Schedules one step of `step` for when the clock reaches `when`, in nanoseconds; see [`nanos`](Self::nanos).
     ///
     /// For authors of upper floors. On a closed loop nothing is scheduled.
-    pub fn schedule_at(&self, when: i64, step: Rc<dyn Runnable>) -> TimerKey {
-        TimerKey(if self.is_closed() { NO_CALL } else { self.set_timer(when, Entry::Step(step)) })
+    pub fn schedule_at(&self, when: i64, step: impl Into<Step>) -> TimerKey {
+        TimerKey(if self.is_closed() { NO_CALL } else { self.set_timer(when, Entry::Step(step.into())) })
     }
 
-    /// Takes back what [`schedule_at`](Self::schedule_at) has scheduled, and says whether that was in time.
+    /// Takes back what [`schedule_at`](Self::schedule_at) has scheduled, and says whether that was in time: before it ran,
+    /// even if it was due.
     pub fn unschedule(&self, key: TimerKey) -> bool {
         self.cancel_timer(key.0)
     }
@@ -352,15 +351,15 @@ impl EventLoop {
             for message in self.core.inbox.take_messages() {
                 let (callback, values, location) = message.into_parts();
                 let call = ready.store(Call { callback, context: CallContext::Copied(values), location });
-                ready.push(Entry::Call(call));
+                ready.push(Entry::Stored(Stored::call(call)));
             }
         }
         if self.core.inbox.take_poked() {
             let mut ready = self.core.ready.borrow_mut();
-            self.core.signals.borrow().for_each_pending(|step| ready.push(Entry::Step(step)));
+            self.core.signals.borrow().for_each_pending(|step| ready.push(Entry::Step(step.into())));
             for (trigger, step) in &*self.core.triggers.borrow() {
                 if trigger.take() {
-                    ready.push(Entry::Step(step.clone()));
+                    ready.push(Entry::Step(step.clone().into()));
                 }
             }
         }
@@ -398,7 +397,7 @@ impl EventLoop {
             return TimerHandle::new(self.refuse(location), NO_CALL, when);
         }
         let call = self.core.ready.borrow_mut().store(self.call(callback, location));
-        let timer = self.set_timer(when, Entry::Call(call));
+        let timer = self.set_timer(when, Entry::Stored(Stored::call(call)));
         TimerHandle::new(Handle::new(self.clone(), call, false), timer, when)
     }
 

@@ -1,6 +1,6 @@
 //! `Handle` and `TimerHandle`: a scheduled callback that can be taken back.
 
-use crate::context::{Context, ContextSnapshot};
+use crate::context::Context;
 use crate::delay::secs_of_nanos;
 use crate::event_loop::EventLoop;
 use crate::ready_queue::CallContext;
@@ -32,7 +32,9 @@ impl Handle {
     /// once it has run.
     #[must_use = "the callback is scheduled all the same; keep or drop the handle"]
     pub fn context(self, context: &Context) -> Self {
-        self.event_loop.with_call(self.call, |call| call.context = CallContext::Given(context.clone()));
+        let given = CallContext::Given(context.clone());
+        let previous = self.event_loop.with_call(self.call, |call| std::mem::replace(&mut call.context, given));
+        drop(previous); // With nothing borrowed: it may be the last that holds a value.
         self
     }
 
@@ -51,9 +53,13 @@ impl Handle {
     /// The context that the callback will run in; `None` once it has run or was cancelled.
     #[must_use]
     pub fn get_context(&self) -> Option<Context> {
-        self.event_loop.with_call(self.call, |call| match &call.context {
-            CallContext::Copied(values) => Context::from(ContextSnapshot::clone(values)),
-            CallContext::Given(context) => context.clone(),
+        self.event_loop.with_call(self.call, |call| {
+            let context = match &mut call.context {
+                CallContext::Copied(values) => Context::from(std::mem::take(values)),
+                CallContext::Given(context) => context.clone(),
+            };
+            call.context = CallContext::Given(context.clone());
+            context
         })
     }
 }

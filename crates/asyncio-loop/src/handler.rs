@@ -41,7 +41,6 @@ impl EventLoop {
     ///
     /// [`loop.call_exception_handler`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.call_exception_handler).
     /// Same.
-    #[expect(clippy::needless_pass_by_value, reason = "a report is made to be given away")]
     pub fn call_exception_handler(&self, context: ExceptionContext) {
         let Some(handler) = self.get_exception_handler() else { return self.default_exception_handler(&context) };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| handler(self, &context))) {
@@ -56,7 +55,6 @@ impl EventLoop {
     ///
     /// [`loop.default_exception_handler`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.default_exception_handler),
     /// which logs. Same.
-    #[expect(clippy::unused_self, reason = "asyncio's name for it is a method of the loop")]
     pub fn default_exception_handler(&self, context: &ExceptionContext) {
         context.write_to_stderr();
     }

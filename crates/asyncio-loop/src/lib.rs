@@ -17,6 +17,7 @@ mod remote;
 mod running;
 mod signals;
 mod statistics;
+mod step;
 mod timers;
 mod wake_state;
 mod watch;
@@ -25,7 +26,7 @@ pub use builder::LoopBuilder;
 pub use context::{Context, ContextSnapshot, ContextToken, ContextVar, SendContext, copy_context};
 pub use delay::{Delay, IntoDelay};
 pub use error::{ClosedError, NoLoopError, RunError};
-pub use event_loop::{EventLoop, Runnable, TimerKey};
+pub use event_loop::{EventLoop, TimerKey};
 pub use exception::ExceptionContext;
 pub use handle::{Handle, TimerHandle};
 pub use policy::{
@@ -34,3 +35,4 @@ pub use policy::{
 };
 pub use remote::{LoopHandle, RemoteCallHandle, Trigger};
 pub use statistics::LoopStatistics;
+pub use step::{Runnable, Step, StepVTable};

@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::LocalKey;
 
 thread_local! {
     static RUNNING: RefCell<Option<Slot>> = const { RefCell::new(None) };
@@ -30,6 +31,11 @@ struct Slot {
 impl Slot {
     fn new(event_loop: EventLoop) -> Self {
         Self { event_loop, generation: fork_generation() }
+    }
+
+    /// What is in a slot of this thread; nothing while the thread ends.
+    fn read(slot: &'static LocalKey<RefCell<Option<Self>>>) -> Option<EventLoop> {
+        slot.try_with(|slot| Self::get(slot.borrow().as_ref()).cloned()).ok().flatten()
     }
 
     fn get(slot: Option<&Self>) -> Option<&EventLoop> {
@@ -62,7 +68,7 @@ pub fn get_running_loop() -> EventLoop {
 ///
 /// [`NoLoopError::NotRunning`].
 pub fn try_get_running_loop() -> Result<EventLoop, NoLoopError> {
-    RUNNING.with_borrow(|slot| Slot::get(slot.as_ref()).cloned()).ok_or(NoLoopError::NotRunning)
+    Slot::read(&RUNNING).ok_or(NoLoopError::NotRunning)
 }
 
 /// The loop that is running in this thread, or else the one that [`set_event_loop`] has set for it.
@@ -75,8 +81,7 @@ pub fn try_get_running_loop() -> Result<EventLoop, NoLoopError> {
 ///
 /// [`asyncio.get_event_loop`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.get_event_loop) as of 3.14. Same.
 pub fn get_event_loop() -> Result<EventLoop, NoLoopError> {
-    try_get_running_loop()
-        .or_else(|_| SET.with_borrow(|slot| Slot::get(slot.as_ref()).cloned()).ok_or(NoLoopError::NotSet))
+    try_get_running_loop().or_else(|_| Slot::read(&SET).ok_or(NoLoopError::NotSet))
 }
 
 /// Sets, or with `None` unsets, the loop that [`get_event_loop`] gives in this thread while none is running.
@@ -164,13 +169,12 @@ pub(crate) struct RunningLoop(());
 impl RunningLoop {
     /// `None` if another loop is running in this thread.
     pub(crate) fn set(event_loop: &EventLoop) -> Option<Self> {
-        RUNNING.with_borrow_mut(|slot| {
-            if Slot::get(slot.as_ref()).is_some() {
-                return None;
-            }
-            *slot = Some(Slot::new(event_loop.clone()));
-            Some(Self(()))
-        })
+        if try_get_running_loop().is_ok() {
+            return None;
+        }
+        let parents = RUNNING.replace(Some(Slot::new(event_loop.clone())));
+        drop(parents); // With nothing borrowed: it may be a forked child's last of its parent's loop.
+        Some(Self(()))
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) struct PollBudget {
     callbacks: u32,
     until_look: u32,
     look_every: u32,
-    /// When the clock was first looked at since the last poll.
+    /// A time just before the last poll, or since then: from here the time bound is measured.
     since: Option<Nanos>,
     spent: bool,
 }
@@ -32,10 +32,13 @@ impl PollBudget {
         Self { callbacks: 0, until_look: 1, look_every: 1, since: None, spent: false }
     }
 
-    /// The driver has been polled.
-    pub(crate) fn polled(&mut self) {
+    /// The driver has been polled, and has perhaps waited.
+    pub(crate) fn polled(&mut self, waited: bool) {
         self.callbacks = 0;
-        self.since = None;
+        // If the budget was spent, the clock was looked at just before.
+        if waited || !self.spent {
+            self.since = None;
+        }
         self.spent = false;
         self.until_look = self.look_every;
     }
@@ -44,10 +47,10 @@ impl PollBudget {
     pub(crate) fn ran(&mut self, callbacks: u32, clock: impl FnOnce() -> Nanos) {
         self.callbacks = self.callbacks.saturating_add(callbacks);
         self.until_look = self.until_look.saturating_sub(callbacks);
-        if self.callbacks >= MAX_CALLBACKS {
-            self.spent = true;
-        } else if self.until_look == 0 {
-            self.look(clock());
+        let is_last = self.callbacks >= MAX_CALLBACKS;
+        // Also when the count decides, or else long callbacks would never make the clock a frequent sight.
+        if self.until_look == 0 || is_last {
+            self.look(clock(), is_last);
         }
     }
 
@@ -56,14 +59,17 @@ impl PollBudget {
         self.spent
     }
 
-    fn look(&mut self, now: Nanos) {
+    fn look(&mut self, now: Nanos, is_last: bool) {
+        self.spent = is_last;
         if let Some(since) = self.since {
             let elapsed = now - since;
-            self.spent = elapsed >= MAX_NANOS;
+            self.spent |= elapsed >= MAX_NANOS;
             // Short callbacks: look half as often. Long ones: look after each.
             self.look_every = if elapsed * 4 < MAX_NANOS { (self.look_every * 2).min(LOOK_MAX) } else { 1 };
         }
-        self.since = self.since.or(Some(now));
+        if self.since.is_none() || self.spent {
+            self.since = Some(now);
+        }
         self.until_look = self.look_every;
     }
 }
@@ -74,7 +80,7 @@ mod tests {
 
     /// Runs callbacks of the given length until the budget is spent; gives their number.
     fn run(budget: &mut PollBudget, now: &mut Nanos, each: Nanos) -> u32 {
-        budget.polled();
+        budget.polled(false);
         let mut callbacks = 0;
         while !budget.is_spent() {
             *now += each;
@@ -100,7 +106,7 @@ mod tests {
         let first = run(&mut budget, &mut now, MAX_NANOS);
         assert!(first <= 2 * LOOK_MAX, "{first}");
         for _ in 0..5 {
-            assert!(run(&mut budget, &mut now, MAX_NANOS) <= 2);
+            assert_eq!(run(&mut budget, &mut now, MAX_NANOS), 1);
         }
     }
 
@@ -114,7 +120,7 @@ mod tests {
                 n
             });
             if budget.is_spent() {
-                budget.polled();
+                budget.polled(false);
             }
         }
         assert!(looks <= 64_000 / i64::from(LOOK_MAX) + 10, "{looks}");

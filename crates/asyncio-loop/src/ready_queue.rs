@@ -12,11 +12,10 @@
 
 use crate::callback::Callback;
 use crate::context::{Context, ContextSnapshot};
-use crate::event_loop::Runnable;
+use crate::step::Step;
 use asyncio_driver::{Slots, Token};
 use std::collections::VecDeque;
 use std::panic::Location;
-use std::rc::Rc;
 
 /// What is ready to run.
 #[derive(Debug, Default)]
@@ -29,9 +28,33 @@ pub(crate) struct ReadyQueue {
 #[derive(Debug)]
 pub(crate) enum Entry {
     /// One step of something that runs again and again.
-    Step(Rc<dyn Runnable>),
-    /// A closure in the table, unless it was cancelled.
-    Call(Token),
+    Step(Step),
+    /// Something in a table, unless it was cancelled.
+    Stored(Stored),
+}
+
+/// Where a cancellable entry lies: one word, so that an entry is two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored(Token);
+
+/// Marks the slots of timers; no table has so many slots.
+const TIMER: u32 = 1 << 31;
+
+impl Stored {
+    /// A closure in the table of calls.
+    pub(crate) const fn call(token: Token) -> Self {
+        Self(token)
+    }
+
+    /// A step that the timers keep until it is its turn.
+    pub(crate) const fn timer(token: Token) -> Self {
+        Self(Token::new(token.slot() | TIMER, token.generation()))
+    }
+
+    /// The timer that is meant, if it is one.
+    pub(crate) const fn as_timer(self) -> Option<Token> {
+        if self.0.slot() & TIMER == 0 { None } else { Some(Token::new(self.0.slot() & !TIMER, self.0.generation())) }
+    }
 }
 
 /// A closure and what it needs to run.
@@ -54,14 +77,21 @@ pub(crate) enum CallContext {
 /// Work that has been taken out of the queue.
 #[derive(Debug)]
 pub(crate) enum Work {
-    Step(Rc<dyn Runnable>),
+    Step(Step),
     Call(Call),
+    /// A due timer, which the timers still have, unless it was cancelled.
+    Timer(Token),
 }
 
 impl ReadyQueue {
     /// Appends an entry.
     pub(crate) fn push(&mut self, entry: Entry) {
         self.entries.push_back(entry);
+    }
+
+    /// Appends an entry, if there is one.
+    pub(crate) fn extend(&mut self, entry: Option<Entry>) {
+        self.entries.extend(entry);
     }
 
     /// Stores a call that is not in the queue yet.
@@ -73,7 +103,10 @@ impl ReadyQueue {
     pub(crate) fn pop(&mut self) -> Option<Work> {
         match self.entries.pop_front()? {
             Entry::Step(step) => Some(Work::Step(step)),
-            Entry::Call(token) => self.calls.remove(token).map(Work::Call),
+            Entry::Stored(stored) => match stored.as_timer() {
+                Some(timer) => Some(Work::Timer(timer)),
+                None => self.calls.remove(stored.0).map(Work::Call),
+            },
         }
     }
 

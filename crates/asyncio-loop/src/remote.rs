@@ -5,7 +5,7 @@
 //! in order of arrival.
 //!
 //! Invariants:
-//! 1. A call that was accepted runs once, or is dropped by `close`; after `close` none is accepted.
+//! 1. A call that was accepted runs once, or is dropped when the loop is closed or dropped; after that none is accepted.
 //! 2. Calls of one thread run in the order in which they were made.
 //! 3. A call that happened before a `call_soon` of the loop's own thread runs before it: the loop looks at its inbox
 //!    before it appends to its ready queue.
@@ -46,7 +46,7 @@ impl LoopHandle {
     ///
     /// # Errors
     ///
-    /// [`ClosedError`] if the loop was closed; the callback is dropped.
+    /// [`ClosedError`] if the loop was closed or dropped; the callback is dropped.
     ///
     /// # asyncio
     ///
@@ -60,12 +60,14 @@ impl LoopHandle {
         Ok(handle)
     }
 
-    /// As [`call_soon_threadsafe`](Self::call_soon_threadsafe), but gives no handle to cancel the call with, and allocates
-    /// nothing if the callback is small (at most four words).
+    /// As [`call_soon_threadsafe`](Self::call_soon_threadsafe), but gives no handle to cancel the call with.
+    ///
+    /// If the callback is small (at most four words) and the caller's context has no variable set, one call in 31
+    /// allocates: the queue grows by blocks.
     ///
     /// # Errors
     ///
-    /// [`ClosedError`] if the loop was closed; the callback is dropped.
+    /// [`ClosedError`] if the loop was closed or dropped; the callback is dropped.
     #[track_caller]
     pub fn post<F: FnOnce() + Send + 'static>(&self, callback: F) -> Result<(), ClosedError> {
         let message = Message {
@@ -78,7 +80,7 @@ impl LoopHandle {
         Ok(())
     }
 
-    /// Whether the loop was closed.
+    /// Whether the loop was closed, or dropped.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inbox.queue.is_closed()
@@ -97,7 +99,6 @@ pub struct RemoteCallHandle {
 
 impl RemoteCallHandle {
     /// Prevents the call. `false` if it has begun, or was cancelled before. May be called from any thread.
-    #[expect(clippy::must_use_candidate, reason = "most callers have nothing to do when it is too late")]
     pub fn cancel(&self) -> bool {
         self.call.take().is_some()
     }
@@ -135,7 +136,7 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// Requests the callback. Does nothing if the loop was closed.
+    /// Requests the callback. Does nothing if the loop was closed or dropped.
     ///
     /// Allocates nothing, takes no lock, and is async-signal-safe if the driver's notifier is
     /// ([`notify_in_signal_handler`](asyncio_driver::Capabilities::notify_in_signal_handler)), provided that the handler does
@@ -206,10 +207,10 @@ impl Inbox {
         self.poked.load(Ordering::Relaxed) && self.poked.swap(false, Ordering::AcqRel)
     }
 
-    /// Accepts no more messages, and drops those that are there.
-    pub(crate) fn close(&self) {
+    /// Accepts no more messages, and gives those that are there, to be dropped.
+    pub(crate) fn close(&self) -> Vec<Message> {
         self.queue.close();
-        while self.queue.pop().is_ok() {}
+        self.queue.try_iter().collect()
     }
 
     fn notify(&self) {
@@ -225,6 +226,11 @@ impl Inbox {
 }
 
 impl Trigger {
+    /// Whether the loop alone knows it, and has nothing left to do for it.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.flag) == 1 && !self.flag.load(Ordering::Acquire)
+    }
+
     /// Whether it was fired since this was asked last.
     pub(crate) fn take(&self) -> bool {
         self.flag.load(Ordering::Relaxed) && self.flag.swap(false, Ordering::AcqRel)

@@ -16,7 +16,7 @@ use crate::error::RunError;
 use crate::event_loop::{EventLoop, State};
 use crate::exception::ExceptionContext;
 use crate::policy::RunningLoop;
-use crate::ready_queue::{Call, CallContext, Entry, Work};
+use crate::ready_queue::{Call, CallContext, Entry, Stored, Work};
 use crate::timers::Nanos;
 use asyncio_driver::{Deadline, LoopTime};
 use std::cell::Cell;
@@ -79,7 +79,8 @@ impl EventLoop {
     }
 
     /// Ends [`run_forever`](Self::run_forever) after the callback under way, with [`RunError::Interrupted`]. The other
-    /// callbacks stay queued, in order, and run when the loop is run again.
+    /// callbacks stay queued, in order, and run when the loop is run again. Called while the loop does not run, it makes the
+    /// next run end at once.
     ///
     /// # asyncio
     ///
@@ -107,7 +108,7 @@ impl EventLoop {
         if !self.core.ready.borrow().is_empty() || self.core.stopping.get() {
             return Some(self.time());
         }
-        self.core.timers.borrow_mut().next_deadline().map(crate::delay::secs_of_nanos)
+        self.next_timer().map(crate::delay::secs_of_nanos)
     }
 
     /// A descriptor that is readable when the loop has something to do before its
@@ -148,7 +149,7 @@ impl EventLoop {
         let now = self.now();
         // Everything is taken out first and dropped with nothing borrowed: destructors may use the loop.
         let extensions = self.take_extensions();
-        self.core.inbox.close();
+        let messages = self.core.inbox.close();
         let signals = self.core.signals.take();
         let triggers = self.core.triggers.take();
         let watches = self.core.watches.take();
@@ -156,7 +157,7 @@ impl EventLoop {
         let ready = self.core.ready.take();
         let closed = ClosedDriver::new(time_of(now));
         let driver = self.core.driver.replace(Box::new(closed));
-        drop((extensions, signals, triggers, timers, ready, watches, driver));
+        drop((extensions, messages, signals, triggers, timers, ready, watches, driver));
         Ok(())
     }
 
@@ -166,6 +167,9 @@ impl EventLoop {
             State::Closed => return Err(RunError::Closed),
             State::Running => return Err(RunError::AlreadyRunning),
             State::Idle => {}
+        }
+        if self.core.interrupted.replace(false) {
+            return Err(RunError::Interrupted);
         }
         let slot = RunningLoop::set(self).ok_or(RunError::OtherLoopRunning)?;
         self.core.state.set(State::Running);
@@ -209,7 +213,7 @@ impl EventLoop {
         let mut events = core.events.take();
         let outcome = core.driver.borrow_mut().wait(deadline, &mut events);
         core.counters.polls.bump();
-        core.budget.borrow_mut().polled();
+        core.budget.borrow_mut().polled(deadline != Deadline::Now);
         if deadline == Deadline::Now {
             self.receive();
         } else if core.inbox.state().wake_up() {
@@ -219,7 +223,7 @@ impl EventLoop {
             let mut ready = core.ready.borrow_mut();
             let watches = core.watches.borrow();
             for event in events.drain(..) {
-                watches.for_each_ready(event, |step| ready.push(Entry::Step(step)));
+                watches.for_each_ready(event, |watcher| ready.push(Entry::Step(watcher.into())));
             }
         }
         core.events.replace(events);
@@ -238,9 +242,13 @@ impl EventLoop {
         let now = self.now();
         core.now.set(now);
         let mut ready = core.ready.borrow_mut();
-        while let Some(entry) = timers.pop_due(now) {
+        while let Some((timer, entry)) = timers.next_due(now) {
             core.counters.timers_fired.bump();
-            ready.push(entry);
+            match entry {
+                // The call can be cancelled in its own table.
+                Entry::Stored(_) => ready.extend(timers.take(timer)),
+                Entry::Step(_) => ready.push(Entry::Stored(Stored::timer(timer))),
+            }
         }
     }
 
@@ -248,9 +256,8 @@ impl EventLoop {
     fn wait_until(&self, limit: Limit) -> Deadline {
         let core = &*self.core;
         core.ready.borrow_mut().trim();
-        let mut timers = core.timers.borrow_mut();
-        timers.trim();
-        let timer = timers.next_deadline();
+        core.timers.borrow_mut().trim();
+        let timer = self.next_timer();
         let limit = match limit {
             Limit::None => None,
             Limit::After(Duration::ZERO) => return Deadline::Now,
@@ -262,6 +269,11 @@ impl EventLoop {
         }
     }
 
+    /// When the earliest timer is due. One at the end of time is never due, not even on a clock that jumps.
+    fn next_timer(&self) -> Option<Nanos> {
+        self.core.timers.borrow_mut().next_deadline().filter(|when| *when < Nanos::MAX)
+    }
+
     /// Runs the first `batch` entries of the ready queue. The one place from which user code is called.
     fn run_batch(&self, batch: usize, run: impl Fn(Work)) {
         let left = Cell::new(batch);
@@ -270,7 +282,7 @@ impl EventLoop {
             while left.get() > 0 && !self.core.interrupted.get() {
                 left.set(left.get() - 1);
                 let work = self.core.ready.borrow_mut().pop();
-                if let Some(work) = work {
+                if let Some(work) = work.and_then(|work| self.resolve(work)) {
                     CURRENT_LOCATION.set(work.location());
                     run(work);
                 }
@@ -282,6 +294,15 @@ impl EventLoop {
                 None => report,
             };
             self.call_exception_handler(report);
+        }
+    }
+
+    /// Takes a due timer out of the timers, unless it was cancelled.
+    fn resolve(&self, work: Work) -> Option<Work> {
+        let Work::Timer(timer) = work else { return Some(work) };
+        match self.core.timers.borrow_mut().take(timer)? {
+            Entry::Step(step) => Some(Work::Step(step)),
+            Entry::Stored(_) => None,
         }
     }
 
@@ -317,6 +338,7 @@ thread_local! {
 fn run_work(work: Work) {
     match work {
         Work::Step(step) => step.run(),
+        Work::Timer(_) => {}
         Work::Call(Call { callback, context: CallContext::Copied(values), .. }) => {
             let _entered = EnteredContext::new(values);
             callback.call();
@@ -330,6 +352,7 @@ impl Work {
         match self {
             Self::Step(step) => step.location(),
             Self::Call(call) => Some(call.location),
+            Self::Timer(_) => None,
         }
     }
 }
@@ -361,7 +384,7 @@ impl Drop for Running<'_> {
         let core = &*self.event_loop.core;
         core.state.set(State::Idle);
         // Asleep again, so that messages make the driver's descriptor readable for a host that waits on it.
-        while !core.inbox.state().try_sleep() && core.inbox.state().is_notified() {
+        if !core.inbox.state().try_sleep() {
             self.event_loop.receive();
         }
     }

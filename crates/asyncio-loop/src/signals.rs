@@ -2,10 +2,13 @@
 //!
 //! The driver's floor catches the signal and pokes the loop's inbox; the callback joins the ready queue like any other.
 
-use crate::event_loop::{EventLoop, Runnable};
+use crate::error::ClosedError;
+use crate::event_loop::EventLoop;
+use crate::ready_queue::Entry;
 use crate::remote::Poker;
 use crate::watch::Watcher;
-use asyncio_driver::{Signal, SignalError, SignalWatch, watch_signal};
+use asyncio_driver::{Signal, SignalWatch, watch_signal};
+use std::io;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +26,7 @@ struct SignalHandler {
 
 impl SignalHandlers {
     /// Gives the callbacks of the signals that have come in since this was asked last.
-    pub(crate) fn for_each_pending(&self, mut ready: impl FnMut(Rc<dyn Runnable>)) {
+    pub(crate) fn for_each_pending(&self, mut ready: impl FnMut(Rc<Watcher>)) {
         for handler in &self.0 {
             if handler.watch.take() {
                 ready(handler.watcher.clone());
@@ -40,25 +43,37 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// If there is no such signal, or it cannot be caught (`SIGKILL`, `SIGSTOP`), or the system refuses.
+    /// `InvalidInput` if there is no such signal, or it cannot be caught (`SIGKILL`, `SIGSTOP`): the error is a
+    /// [`SignalError`](asyncio_driver::SignalError); `Unsupported` if the loop's driver cannot be woken by a signal handler;
+    /// [`ClosedError`] as `io::Error` if the loop was closed; otherwise what the system reports.
     ///
     /// # asyncio
     ///
     /// [`loop.add_signal_handler`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.add_signal_handler).
     /// Differs: works in any thread, and several loops may handle one signal.
     #[track_caller]
-    pub fn add_signal_handler(&self, signal: Signal, callback: impl FnMut() + 'static) -> Result<(), SignalError> {
+    pub fn add_signal_handler(&self, signal: Signal, callback: impl FnMut() + 'static) -> io::Result<()> {
         let location = Location::caller();
+        if self.is_closed() {
+            return Err(ClosedError.into());
+        }
+        if !self.core.driver.borrow().capabilities().notify_in_signal_handler {
+            let text = "this driver cannot be woken by a signal handler";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+        }
         let watch = watch_signal(signal, Arc::new(Poker(self.core.inbox.clone())))?;
-        let new = SignalHandler { signal, watch, watcher: Watcher::new(callback, location) };
+        let watcher = Watcher::new(callback, location);
+        let step = watcher.clone();
+        let new = SignalHandler { signal, watch, watcher };
         let previous = {
             let mut handlers = self.core.signals.borrow_mut();
             let previous = handlers.take(signal);
             handlers.0.push(new);
             previous
         };
-        if let Some(previous) = previous {
-            previous.watcher.cancel();
+        // A signal that came in before and was not seen yet is for the new handler; a call that is queued is made.
+        if previous.is_some_and(|previous| previous.watch.take()) {
+            self.core.ready.borrow_mut().push(Entry::Step(step.into()));
         }
         Ok(())
     }

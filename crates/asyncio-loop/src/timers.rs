@@ -7,7 +7,7 @@
 //! order.
 //!
 //! Invariants:
-//! 1. `pop_due(now)` never gives a timer whose deadline is after `now`: no timer is early, by not even a nanosecond.
+//! 1. `next_due(now)` never gives a timer whose deadline is after `now`: no timer is early, by not even a nanosecond.
 //! 2. Timers come out ordered by deadline, those with equal deadlines in the order in which they were set.
 //! 3. Every timer in the wheel has a later tick than `self.tick`, every timer in the heap has not. A timer's level is
 //!    that of the highest group of six bits in which its tick differs from `self.tick`, so within a level all
@@ -15,7 +15,9 @@
 //! 4. Memory is bounded by the number of live timers: the wheel forgets a cancelled timer at once, the heap at the latest
 //!    when half of its entries are cancelled.
 //!
-//! Absent on purpose: what a timer does. The values come out; the loop appends them to its ready queue.
+//! 5. A timer that is due keeps its value until [`take`](Timers::take): it can be cancelled until the very last moment.
+//!
+//! Absent on purpose: what a timer does. The loop appends what is due to its ready queue.
 
 use asyncio_driver::{Slots, Token};
 use std::cmp::Reverse;
@@ -52,6 +54,7 @@ struct Node<T> {
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Near,
+    Due,
     Wheel { level: u8, index: u8 },
 }
 
@@ -110,6 +113,7 @@ impl<T> Timers<T> {
         let node = self.nodes.remove(token)?;
         match node.place {
             Place::Near => self.forget_near(),
+            Place::Due => {}
             Place::Wheel { level, index } => self.unlink(&node, level, index),
         }
         Some(node.value)
@@ -128,8 +132,8 @@ impl<T> Timers<T> {
         Some(self.levels[level].heads[index].earliest)
     }
 
-    /// Takes out the next timer that is due at `now`, earliest first.
-    pub(crate) fn pop_due(&mut self, now: Nanos) -> Option<T> {
+    /// The next timer that is due at `now`, earliest first; each is given once.
+    pub(crate) fn next_due(&mut self, now: Nanos) -> Option<(Token, &T)> {
         self.turn(tick_of(now));
         self.drop_stale();
         let Reverse((when, _, token)) = *self.near.peek()?;
@@ -137,10 +141,17 @@ impl<T> Timers<T> {
             return None;
         }
         self.near.pop();
+        let node = self.nodes.get_mut(token)?;
+        node.place = Place::Due;
+        Some((token, &node.value))
+    }
+
+    /// Takes out a timer that is due. `None` if it was cancelled.
+    pub(crate) fn take(&mut self, token: Token) -> Option<T> {
         self.nodes.remove(token).map(|node| node.value)
     }
 
-    /// How many timers are set.
+    /// How many timers are set, or due and not yet taken.
     pub(crate) const fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -287,7 +298,11 @@ mod tests {
     const MS: Nanos = 1_000_000;
 
     fn due<T>(timers: &mut Timers<T>, now: Nanos) -> Vec<T> {
-        std::iter::from_fn(|| timers.pop_due(now)).collect()
+        std::iter::from_fn(|| {
+            let token = timers.next_due(now)?.0;
+            timers.take(token)
+        })
+        .collect()
     }
 
     #[test]
@@ -335,6 +350,15 @@ mod tests {
         assert!(timers.near.len() <= 2 * STALE_MIN + 2, "{} stale entries", timers.near.len());
         assert!(timers.levels.iter().all(|level| level.occupied == 0));
         assert_eq!(timers.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_due_timer_can_be_cancelled_until_it_is_taken() {
+        let mut timers = Timers::new();
+        let token = timers.insert(5, "due");
+        assert_eq!(timers.next_due(5), Some((token, &"due")));
+        assert_eq!(timers.next_due(5), None);
+        assert_eq!((timers.cancel(token), timers.take(token)), (Some("due"), None));
     }
 
     #[test]

@@ -13,7 +13,8 @@
 
 use crate::context::{Context, copy_context};
 use crate::error::ClosedError;
-use crate::event_loop::{EventLoop, Runnable};
+use crate::event_loop::EventLoop;
+use crate::step::Runnable;
 use asyncio_driver::{Event, Interest, Mode, Slots, Source, Token};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -61,7 +62,7 @@ impl Watched {
 
 impl Watches {
     /// Gives the callbacks that an event is for; the reader first.
-    pub(crate) fn for_each_ready(&self, event: Event, mut ready: impl FnMut(Rc<dyn Runnable>)) {
+    pub(crate) fn for_each_ready(&self, event: Event, mut ready: impl FnMut(Rc<Watcher>)) {
         let Some(watched) = self.watched.get(event.token) else { return };
         if let (true, Some(reader)) = (event.readiness.is_readable(), &watched.reader) {
             ready(reader.clone());

@@ -1,0 +1,146 @@
+//! `Step`: something that is ready to run, in two words.
+//!
+//! Most of what runs on a loop runs again and again: tasks, watched descriptors. A step is a pointer to such a thing and a
+//! table that says how to run it; scheduling one costs a queue entry and nothing else. [`Runnable`] in an `Rc` is the safe
+//! way to make one. Floor 2 makes steps of its task cells by [`Step::from_raw`].
+//!
+//! Invariants, on which the safety of this module rests:
+//! 1. `data` is valid for `vtable`, and stands for one use: `run` or `drop`, once.
+//! 2. A `Step` is not `Send`: it is used on the thread on which it was made.
+
+#![expect(unsafe_code, reason = "a thin pointer to a thing of unknown type; decision 0003 has the measurement")]
+
+use std::fmt;
+use std::mem;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+/// Something that is ready to run once, on this thread. Dropping it takes it back.
+pub struct Step {
+    data: NonNull<()>,
+    vtable: &'static StepVTable,
+}
+
+/// How a [`Step`] is run and dropped.
+///
+/// Each function is called with the `data` of the step, on the thread on which the step was made.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "made as a constant by authors of upper floors")]
+pub struct StepVTable {
+    /// Runs the step and uses `data` up. A panic is reported to the loop's exception handler.
+    pub run: unsafe fn(NonNull<()>),
+    /// Uses `data` up without running.
+    pub drop: unsafe fn(NonNull<()>),
+    /// Where in the program the thing was created, for reports.
+    pub location: unsafe fn(NonNull<()>) -> Option<&'static Location<'static>>,
+}
+
+impl Step {
+    /// A step of anything.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be valid for one call of `vtable.run` or `vtable.drop`, and for any number of calls of
+    /// `vtable.location` before, all on this thread, at any time until then.
+    #[must_use]
+    pub const unsafe fn from_raw(data: NonNull<()>, vtable: &'static StepVTable) -> Self {
+        Self { data, vtable }
+    }
+
+    /// Runs it.
+    pub(crate) fn run(self) {
+        let (data, vtable) = (self.data, self.vtable);
+        mem::forget(self);
+        // SAFETY: `data` has not been used (invariant 1): `self` is forgotten.
+        unsafe { (vtable.run)(data) };
+    }
+
+    /// Where the thing was created.
+    pub(crate) fn location(&self) -> Option<&'static Location<'static>> {
+        // SAFETY: `data` has not been used, for `self` is there (invariant 1).
+        unsafe { (self.vtable.location)(self.data) }
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        // SAFETY: `data` has not been used (invariant 1), and this is the end of `self`.
+        unsafe { (self.vtable.drop)(self.data) };
+    }
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Step").field("created_at", &self.location().map(ToString::to_string)).finish()
+    }
+}
+
+/// Something that runs step by step, each time it is scheduled.
+pub trait Runnable: 'static {
+    /// Runs one step. Called once for each time it was scheduled, in order. A panic is reported to the exception handler.
+    fn run(self: Rc<Self>);
+
+    /// Where in the program this was created, for reports of slow steps.
+    fn location(&self) -> Option<&'static Location<'static>> {
+        None
+    }
+}
+
+impl<R: Runnable> From<Rc<R>> for Step {
+    fn from(runnable: Rc<R>) -> Self {
+        let data = NonNull::from(&*runnable).cast();
+        mem::forget(runnable);
+        Self { data, vtable: const { &StepVTable { run: run::<R>, drop: drop_unused::<R>, location: location::<R> } } }
+    }
+}
+
+/// # Safety
+///
+/// `data` comes from an `Rc<R>` that was forgotten, and is used up.
+unsafe fn run<R: Runnable>(data: NonNull<()>) {
+    // SAFETY: as promised by the caller.
+    let runnable = unsafe { Rc::from_raw(data.cast::<R>().as_ptr()) };
+    runnable.run();
+}
+
+/// # Safety
+///
+/// As for [`run`].
+unsafe fn drop_unused<R: Runnable>(data: NonNull<()>) {
+    // SAFETY: as promised by the caller.
+    drop(unsafe { Rc::from_raw(data.cast::<R>().as_ptr()) });
+}
+
+/// # Safety
+///
+/// `data` comes from an `Rc<R>` that was forgotten, and is not used up yet.
+unsafe fn location<R: Runnable>(data: NonNull<()>) -> Option<&'static Location<'static>> {
+    // SAFETY: as promised by the caller.
+    unsafe { data.cast::<R>().as_ref() }.location()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[derive(Default)]
+    struct Counted(Cell<u32>);
+    impl Runnable for Counted {
+        fn run(self: Rc<Self>) {
+            self.0.set(self.0.get() + 1);
+        }
+    }
+
+    #[test]
+    fn a_step_is_run_or_dropped_and_owns_one_count() {
+        let counted = Rc::new(Counted::default());
+        let (first, second) = (Step::from(counted.clone()), Step::from(counted.clone()));
+        assert_eq!(Rc::strong_count(&counted), 3);
+        first.run();
+        drop(second);
+        assert_eq!((Rc::strong_count(&counted), counted.0.get()), (1, 1));
+        assert_eq!(size_of::<Option<Step>>(), 2 * size_of::<usize>());
+    }
+}
