@@ -42,11 +42,17 @@ impl EventLoop {
     /// [`loop.call_exception_handler`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.call_exception_handler).
     /// Same.
     pub fn call_exception_handler(&self, context: ExceptionContext) {
-        let Some(handler) = self.get_exception_handler() else { return self.default_exception_handler(&context) };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| handler(self, &context))) {
-            self.default_exception_handler(&context);
-            self.default_exception_handler(&ExceptionContext::new("the exception handler panicked").with_panic(payload));
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| match self.get_exception_handler() {
+            Some(handler) => handler(self, &context),
+            None => self.default_exception_handler(&context),
+        })) {
+            // What has panicked may be the text of a foreign error; then there is only this left to say.
+            let panicked = ExceptionContext::new("the exception handler panicked").with_panic(payload);
+            let _ = catch_unwind(AssertUnwindSafe(|| self.default_exception_handler(&context)));
+            self.default_exception_handler(&panicked);
+            drop_quietly(panicked);
         }
+        drop_quietly(context);
     }
 
     /// Writes a report to stderr: its message, and a line for each key.
@@ -57,5 +63,13 @@ impl EventLoop {
     /// which logs. Same.
     pub fn default_exception_handler(&self, context: &ExceptionContext) {
         context.write_to_stderr();
+    }
+}
+
+/// Drops a report, and with it the payload of a panic, whose destructor is foreign code, too: if it panics in turn, the new
+/// payload is leaked, for dropping it might go on like this for ever.
+fn drop_quietly(report: ExceptionContext) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(report))) {
+        std::mem::forget(payload);
     }
 }

@@ -48,6 +48,12 @@ enum Direction {
 }
 
 impl Watched {
+    fn new(direction: Direction, watcher: Rc<Watcher>) -> Self {
+        let mut watched = Self::default();
+        *watched.of(direction) = Some(watcher);
+        watched
+    }
+
     fn of(&mut self, direction: Direction) -> &mut Option<Rc<Watcher>> {
         match direction {
             Direction::Read => &mut self.reader,
@@ -57,6 +63,18 @@ impl Watched {
 
     fn interest(&self) -> Interest {
         Interest::NONE.with_readable(self.reader.is_some()).with_writable(self.writer.is_some())
+    }
+
+    /// The interest once there is a callback in this direction, too.
+    fn interest_with(&self, direction: Direction) -> Interest {
+        match direction {
+            Direction::Read => self.interest().with_readable(true),
+            Direction::Write => self.interest().with_writable(true),
+        }
+    }
+
+    fn cancel(&self) {
+        self.reader.iter().chain(&self.writer).for_each(|watcher| watcher.cancel());
     }
 }
 
@@ -87,7 +105,8 @@ impl EventLoop {
     /// # Errors
     ///
     /// `PermissionDenied` for a file that cannot be waited for (a regular file); [`ClosedError`] as `io::Error` if the loop
-    /// was closed; otherwise what the system reports. The previous reader is then still there.
+    /// was closed; otherwise what the system reports. The previous reader is then still there, unless its descriptor was
+    /// closed and `fd` is another file that was given its number: then reader and writer of that are forgotten.
     ///
     /// # asyncio
     ///
@@ -139,25 +158,39 @@ impl EventLoop {
         let (source, key) = source_of(fd);
         let mut watches = self.core.watches.borrow_mut();
         let known = watches.by_descriptor.get(&key).copied();
-        let token = known.unwrap_or_else(|| watches.watched.insert(Watched::default()));
-        let Some(watched) = watches.watched.get_mut(token) else { return Ok(()) };
-        let previous = watched.of(direction).replace(watcher);
-        let interest = watched.interest();
-        if let Err(error) = self.tell_driver(source, token, interest, known.is_some()) {
-            let refused = std::mem::replace(watched.of(direction), previous);
-            if known.is_none() {
-                watches.watched.remove(token);
+        if let Some(token) = known
+            && let Some(watched) = watches.watched.get_mut(token)
+        {
+            let interest = watched.interest_with(direction);
+            let outcome = self.core.driver.borrow_mut().modify(source, token, interest, Mode::Level);
+            match outcome {
+                // The descriptor was closed, and its number is another file's by now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    let replaced = watched.of(direction).replace(watcher);
+                    drop(watches);
+                    replaced.iter().for_each(|watcher| watcher.cancel());
+                    return Ok(());
+                }
             }
-            drop(watches);
-            drop(refused);
-            return Err(error);
         }
-        watches.by_descriptor.insert(key, token);
+        let gone = known.and_then(|token| watches.watched.remove(token));
+        watches.by_descriptor.remove(&key);
+        let token = watches.watched.insert(Watched::new(direction, watcher));
+        let outcome = self.register(source, token, Watched::default().interest_with(direction));
+        let refused = match outcome {
+            Ok(()) => {
+                watches.by_descriptor.insert(key, token);
+                None
+            }
+            Err(_) => watches.watched.remove(token),
+        };
         drop(watches);
-        if let Some(previous) = previous {
-            previous.cancel();
-        }
-        Ok(())
+        // With nothing borrowed: what the callbacks held may call back.
+        drop(refused);
+        gone.iter().for_each(Watched::cancel);
+        outcome
     }
 
     fn remove_watch(&self, fd: &impl AsFd, direction: Direction) -> bool {
@@ -180,24 +213,14 @@ impl EventLoop {
         true
     }
 
-    /// Registers or modifies, whichever fits: a descriptor that we know may have been closed and its number given to
-    /// another file, and one that we do not know may have been registered by its previous owner.
-    fn tell_driver(&self, source: Source<'_>, token: Token, interest: Interest, known: bool) -> io::Result<()> {
+    /// Registers a descriptor that we do not know. Its previous owner may have left it registered; then it is ours now.
+    fn register(&self, source: Source<'_>, token: Token, interest: Interest) -> io::Result<()> {
         let mut driver = self.core.driver.borrow_mut();
-        if known {
-            match driver.modify(source, token, interest, Mode::Level) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    driver.register(source, token, interest, Mode::Level)
-                }
-                outcome => outcome,
+        match driver.register(source, token, interest, Mode::Level) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                driver.modify(source, token, interest, Mode::Level)
             }
-        } else {
-            match driver.register(source, token, interest, Mode::Level) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    driver.modify(source, token, interest, Mode::Level)
-                }
-                outcome => outcome,
-            }
+            outcome => outcome,
         }
     }
 }
