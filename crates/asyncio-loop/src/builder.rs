@@ -47,7 +47,8 @@ impl LoopBuilder {
     /// If the driver cannot be made: no descriptor or no memory is left.
     pub fn build(self) -> io::Result<EventLoop> {
         let driver = self.driver.map_or_else(new_driver, Ok)?;
-        let debug = self.debug.unwrap_or_else(|| std::env::var_os("ASYNCIO_DEBUG").is_some_and(|value| !value.is_empty()));
+        let debug =
+            self.debug.unwrap_or_else(|| std::env::var_os("ASYNCIO_DEBUG").is_some_and(|value| !value.is_empty()));
         Ok(EventLoop::with_driver(driver, self.strict_order, debug))
     }
 }

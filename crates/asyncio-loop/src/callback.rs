@@ -144,7 +144,8 @@ mod tests {
     }
 
     fn closures(drops: &Rc<Cell<u32>>, calls: &Rc<Cell<u32>>) -> Vec<Callback> {
-        let (small, exact, large, aligned) = (Witness(drops.clone()), Witness(drops.clone()), Witness(drops.clone()), Witness(drops.clone()));
+        let (small, exact, large, aligned) =
+            (Witness(drops.clone()), Witness(drops.clone()), Witness(drops.clone()), Witness(drops.clone()));
         let [a, b, c, d] = [calls.clone(), calls.clone(), calls.clone(), calls.clone()];
         let (two, four, over) = ([1_usize; 2], [2_usize; 4], Aligned(3));
         vec![
@@ -198,10 +199,12 @@ mod tests {
         let (sender, receiver) = std::sync::mpsc::channel();
         let callback = RemoteCallback::new(move || sender.send(std::thread::current().id()).unwrap());
         let there = std::thread::scope(|scope| {
-            scope.spawn(move || {
-                callback.into_local().call();
-                std::thread::current().id()
-            }).join()
+            scope
+                .spawn(move || {
+                    callback.into_local().call();
+                    std::thread::current().id()
+                })
+                .join()
         });
         assert_eq!(receiver.recv().unwrap(), there.unwrap());
     }

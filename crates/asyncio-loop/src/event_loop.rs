@@ -241,8 +241,9 @@ impl EventLoop {
     /// For authors of upper floors: no allocation, no context, no handle.
     pub fn schedule(&self, step: impl Into<Step>) {
         if !self.is_closed() {
+            let step = step.into();
             self.receive();
-            self.core.ready.borrow_mut().push(Entry::Step(step.into()));
+            self.core.ready.borrow_mut().push(Entry::Step(step));
         }
     }
 

@@ -122,7 +122,10 @@ impl fmt::Display for ExceptionContext {
         let mut lines: Vec<(&str, String)> = self.details.iter().map(|(key, text)| (*key, text.clone())).collect();
         match &self.cause {
             Some(Cause::Panic(payload)) => {
-                lines.push(("exception", format!("panic: {}", panic_message(payload.as_ref()).unwrap_or("(no message)"))));
+                lines.push((
+                    "exception",
+                    format!("panic: {}", panic_message(payload.as_ref()).unwrap_or("(no message)")),
+                ));
             }
             Some(Cause::Error(error)) => lines.push(("exception", chain(error.as_ref()))),
             None => {}

@@ -10,6 +10,7 @@ mod event_loop;
 mod exception;
 mod handle;
 mod handler;
+mod pending;
 mod policy;
 mod poll_budget;
 mod ready_queue;
@@ -29,6 +30,7 @@ pub use error::{ClosedError, NoLoopError, RunError};
 pub use event_loop::{EventLoop, TimerKey};
 pub use exception::ExceptionContext;
 pub use handle::{Handle, TimerHandle};
+pub use pending::{PendingItem, PendingKind};
 pub use policy::{
     DefaultEventLoopPolicy, EventLoopPolicy, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,
     set_event_loop, set_event_loop_policy, try_get_running_loop,

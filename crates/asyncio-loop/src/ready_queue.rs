@@ -51,6 +51,11 @@ impl Stored {
         Self(Token::new(token.slot() | TIMER, token.generation()))
     }
 
+    /// The call that is meant, if it is not a timer.
+    pub(crate) const fn as_call(self) -> Option<Token> {
+        if self.0.slot() & TIMER == 0 { Some(self.0) } else { None }
+    }
+
     /// The timer that is meant, if it is one.
     pub(crate) const fn as_timer(self) -> Option<Token> {
         if self.0.slot() & TIMER == 0 { None } else { Some(Token::new(self.0.slot() & !TIMER, self.0.generation())) }
@@ -118,6 +123,16 @@ impl ReadyQueue {
     /// The stored call, if it has neither run nor been cancelled.
     pub(crate) fn call_mut(&mut self, token: Token) -> Option<&mut Call> {
         self.calls.get_mut(token)
+    }
+
+    /// What is in the queue, cancelled or not, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// Where a call was scheduled, if it has neither run nor been cancelled.
+    pub(crate) fn location(&self, call: Token) -> Option<&'static Location<'static>> {
+        self.calls.get(call).map(|call| call.location)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -53,7 +53,10 @@ impl LoopHandle {
     /// [`loop.call_soon_threadsafe`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.call_soon_threadsafe).
     /// Same, with an error that is a value.
     #[track_caller]
-    pub fn call_soon_threadsafe<F: FnOnce() + Send + 'static>(&self, callback: F) -> Result<RemoteCallHandle, ClosedError> {
+    pub fn call_soon_threadsafe<F: FnOnce() + Send + 'static>(
+        &self,
+        callback: F,
+    ) -> Result<RemoteCallHandle, ClosedError> {
         let call = Arc::new(RemoteCall { callback: Mutex::new(Some(RemoteCallback::new(callback))) });
         let handle = RemoteCallHandle { call: call.clone() };
         self.post(move || call.run())?;
@@ -175,12 +178,7 @@ impl Message {
 
 impl Inbox {
     pub(crate) fn new(notifier: Arc<dyn Notify>) -> Self {
-        Self {
-            queue: ConcurrentQueue::unbounded(),
-            state: WakeState::new(),
-            poked: AtomicBool::new(false),
-            notifier,
-        }
+        Self { queue: ConcurrentQueue::unbounded(), state: WakeState::new(), poked: AtomicBool::new(false), notifier }
     }
 
     pub(crate) const fn state(&self) -> &WakeState {

@@ -68,6 +68,41 @@ impl EventLoop {
         outcome
     }
 
+    /// Runs all that can run without waiting: until nothing is ready, no timer is due and the driver has no event.
+    ///
+    /// On a driver with virtual time no time passes. As long as a watched descriptor stays ready there is always something to
+    /// run, so a callback must use its readiness up, or [`stop`](Self::stop).
+    ///
+    /// ```
+    /// let event_loop = asyncio_loop::new_event_loop()?;
+    /// let inner = event_loop.clone();
+    /// event_loop.call_soon(move || drop(inner.call_soon(|| println!("in the second iteration"))));
+    /// event_loop.run_until_blocked()?; // Returns, though nothing stops the loop.
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`run_forever`](Self::run_forever).
+    ///
+    /// # asyncio
+    ///
+    /// None. Trio has `wait_all_tasks_blocked` for the same purpose: tests that need no sleep.
+    pub fn run_until_blocked(&self) -> Result<(), RunError> {
+        let _running = self.enter()?;
+        let outcome = loop {
+            let done = self.core.counters.callbacks.get();
+            match self.iterate(Limit::After(Duration::ZERO)) {
+                // With nothing ready the driver was asked, and what it gave was run.
+                Ok(()) if self.core.counters.callbacks.get() == done || self.core.stopping.get() => break Ok(()),
+                Ok(()) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        self.core.stopping.set(false);
+        outcome
+    }
+
     /// Ends [`run_forever`](Self::run_forever) after the iteration under way. What it schedules runs when the loop is run
     /// again. Called while the loop does not run, it makes the next `run_forever` run one iteration.
     ///
@@ -132,6 +167,8 @@ impl EventLoop {
     /// Closes the loop: drops what is scheduled, stops to watch descriptors, restores signal actions, and gives the driver's
     /// descriptors back. A closed loop is closed for good; closing it again does nothing.
     ///
+    /// In debug mode, what is [`pending`](Self::pending) is reported first.
+    ///
     /// # Errors
     ///
     /// [`RunError::AlreadyRunning`] if the loop is running.
@@ -143,6 +180,7 @@ impl EventLoop {
         match self.core.state.get() {
             State::Running => return Err(RunError::AlreadyRunning),
             State::Closed => return Ok(()),
+            State::Idle if self.get_debug() => self.report_pending(),
             State::Idle => {}
         }
         self.core.state.set(State::Closed);
@@ -261,7 +299,9 @@ impl EventLoop {
         let limit = match limit {
             Limit::None => None,
             Limit::After(Duration::ZERO) => return Deadline::Now,
-            Limit::After(timeout) => Some(self.now().saturating_add(Nanos::try_from(timeout.as_nanos()).unwrap_or(Nanos::MAX))),
+            Limit::After(timeout) => {
+                Some(self.now().saturating_add(Nanos::try_from(timeout.as_nanos()).unwrap_or(Nanos::MAX)))
+            }
         };
         match timer.into_iter().chain(limit).min() {
             None => Deadline::Never,
@@ -290,7 +330,9 @@ impl EventLoop {
         })) {
             let report = ExceptionContext::new("a callback panicked").with_panic(payload);
             let report = match CURRENT_LOCATION.take() {
-                Some(location) => report.with_location(location).with("handle", format!("callback scheduled at {location}")),
+                Some(location) => {
+                    report.with_location(location).with("handle", format!("callback scheduled at {location}"))
+                }
                 None => report,
             };
             self.call_exception_handler(report);
@@ -313,7 +355,8 @@ impl EventLoop {
         run_work(work);
         let took = Duration::from_nanos(u64::try_from(self.now() - begin).unwrap_or(0));
         if took >= self.core.slow_callback.get() {
-            let place = location.map_or_else(|| String::from("a step"), |location| format!("the callback scheduled at {location}"));
+            let place = location
+                .map_or_else(|| String::from("a step"), |location| format!("the callback scheduled at {location}"));
             let report = ExceptionContext::new(format!("executing {place} took {:.3} seconds", took.as_secs_f64()));
             self.call_exception_handler(match location {
                 Some(location) => report.with_location(location),

@@ -4,8 +4,10 @@
 
 use crate::error::ClosedError;
 use crate::event_loop::EventLoop;
+use crate::pending::{PendingItem, PendingKind};
 use crate::ready_queue::Entry;
 use crate::remote::Poker;
+use crate::step::Runnable;
 use crate::watch::Watcher;
 use asyncio_driver::{Signal, SignalWatch, watch_signal};
 use std::io;
@@ -32,6 +34,15 @@ impl SignalHandlers {
                 ready(handler.watcher.clone());
             }
         }
+    }
+}
+
+impl SignalHandlers {
+    /// What is handled, and where the handler was added.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = PendingItem> {
+        let item =
+            |handler: &SignalHandler| PendingItem::new(PendingKind::Signal(handler.signal), handler.watcher.location());
+        self.0.iter().map(item)
     }
 }
 

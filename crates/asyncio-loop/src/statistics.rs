@@ -39,6 +39,10 @@ impl Counter {
         self.add(1);
     }
 
+    pub(crate) fn get(&self) -> u64 {
+        self.0.get()
+    }
+
     pub(crate) fn add(&self, n: u64) {
         self.0.set(self.0.get().wrapping_add(n));
     }
@@ -54,10 +58,10 @@ impl EventLoop {
     pub fn statistics(&self) -> LoopStatistics {
         let core = &*self.core;
         LoopStatistics {
-            iterations_total: core.counters.iterations.0.get(),
-            polls_total: core.counters.polls.0.get(),
-            callbacks_total: core.counters.callbacks.0.get(),
-            timers_fired_total: core.counters.timers_fired.0.get(),
+            iterations_total: core.counters.iterations.get(),
+            polls_total: core.counters.polls.get(),
+            callbacks_total: core.counters.callbacks.get(),
+            timers_fired_total: core.counters.timers_fired.get(),
             ready: core.ready.borrow().len(),
             timers: core.timers.borrow().len(),
             watches: core.watches.borrow().len(),

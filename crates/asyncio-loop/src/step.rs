@@ -89,8 +89,10 @@ pub trait Runnable: 'static {
 
 impl<R: Runnable> From<Rc<R>> for Step {
     fn from(runnable: Rc<R>) -> Self {
-        let data = NonNull::from(&*runnable).cast();
-        mem::forget(runnable);
+        // Not by way of a reference, which would have no right to the counts beside the value.
+        let data = Rc::into_raw(runnable).cast_mut().cast();
+        // SAFETY: an `Rc` is not null.
+        let data = unsafe { NonNull::new_unchecked(data) };
         Self { data, vtable: const { &StepVTable { run: run::<R>, drop: drop_unused::<R>, location: location::<R> } } }
     }
 }

@@ -151,6 +151,16 @@ impl<T> Timers<T> {
         self.nodes.remove(token).map(|node| node.value)
     }
 
+    /// The values of the timers that are set and not yet due, in no particular order.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.nodes.iter().filter(|(_, node)| !matches!(node.place, Place::Due)).map(|(_, node)| &node.value)
+    }
+
+    /// The value of a timer, due or not, if it is still there.
+    pub(crate) fn get(&self, token: Token) -> Option<&T> {
+        self.nodes.get(token).map(|node| &node.value)
+    }
+
     /// How many timers are set, or due and not yet taken.
     pub(crate) const fn len(&self) -> usize {
         self.nodes.len()

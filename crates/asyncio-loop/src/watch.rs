@@ -14,6 +14,7 @@
 use crate::context::{Context, copy_context};
 use crate::error::ClosedError;
 use crate::event_loop::EventLoop;
+use crate::pending::{PendingItem, PendingKind};
 use crate::step::Runnable;
 use asyncio_driver::{Event, Interest, Mode, Slots, Source, Token};
 use std::cell::Cell;
@@ -92,6 +93,20 @@ impl Watches {
 
     pub(crate) const fn len(&self) -> usize {
         self.watched.len()
+    }
+
+    /// What is watched, and where the callbacks were added.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = PendingItem> {
+        self.by_descriptor.iter().filter_map(|(fd, token)| Some((*fd, self.watched.get(*token)?))).flat_map(
+            |(fd, watched)| {
+                let fd = u64::try_from(fd).unwrap_or(u64::MAX);
+                let reader =
+                    watched.reader.iter().map(move |it| PendingItem::new(PendingKind::Reader(fd), it.location()));
+                let writer =
+                    watched.writer.iter().map(move |it| PendingItem::new(PendingKind::Writer(fd), it.location()));
+                reader.chain(writer)
+            },
+        )
     }
 }
 
