@@ -59,6 +59,7 @@ pub enum Mode {
 /// In which directions a source was seen ready.
 ///
 /// An error or a hang-up is readiness in both directions of the interest: whoever tries the operation learns which it is.
+/// A driver may report it in a direction without interest too; a loop that has nobody to tell in this direction drops it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Readiness {
     /// Reading will not block.

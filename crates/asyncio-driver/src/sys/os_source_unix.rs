@@ -1,7 +1,7 @@
-//! Sources of the system on Unix: descriptors.
+//! Sources of the system on Unix: descriptors. And the names that Unix sockets have there.
 
-use crate::Source;
-use socket2::Socket;
+use crate::{Address, Source};
+use socket2::{SockAddr, Socket};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
@@ -30,4 +30,12 @@ pub(super) fn of_socket(socket: &Socket) -> Source<'_> {
 /// Whether the system says that there is no such descriptor.
 pub(super) fn is_closed(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EBADF)
+}
+
+/// The address of a Unix socket.
+pub(super) fn unix_name(address: &SockAddr) -> Address {
+    if let Some(path) = address.as_pathname() {
+        return Address::Unix(path.to_path_buf());
+    }
+    address.as_abstract_namespace().map_or(Address::Unnamed, |name| Address::UnixAbstract(name.to_vec()))
 }

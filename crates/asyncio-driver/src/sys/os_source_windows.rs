@@ -1,7 +1,7 @@
-//! Sources of the system on Windows: sockets.
+//! Sources of the system on Windows: sockets. And the names that Unix sockets do not have there.
 
-use crate::Source;
-use socket2::Socket;
+use crate::{Address, Source};
+use socket2::{SockAddr, Socket};
 use std::io;
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, RawSocket};
 
@@ -32,4 +32,9 @@ pub(super) fn is_closed(error: &io::Error) -> bool {
     /// `WSAENOTSOCK` of `winsock2.h`.
     const NOT_A_SOCKET: i32 = 10038;
     error.raw_os_error() == Some(NOT_A_SOCKET)
+}
+
+/// The address of a Unix socket: `socket2` does not read their paths on Windows.
+pub(super) fn unix_name(_address: &SockAddr) -> Address {
+    Address::Unnamed
 }

@@ -1,6 +1,6 @@
 //! From addresses to the system's form and back.
 
-use super::socket_os;
+use super::{os_source, socket_os};
 use crate::Address;
 use socket2::SockAddr;
 use std::io;
@@ -22,11 +22,5 @@ pub(super) fn to_system(address: &Address) -> io::Result<SockAddr> {
 
 /// The address as users see it.
 pub(super) fn from_system(address: &SockAddr) -> Address {
-    if let Some(address) = address.as_socket() {
-        return Address::Ip(address);
-    }
-    if let Some(path) = address.as_pathname() {
-        return Address::Unix(path.to_path_buf());
-    }
-    address.as_abstract_namespace().map_or(Address::Unnamed, |name| Address::UnixAbstract(name.to_vec()))
+    address.as_socket().map_or_else(|| os_source::unix_name(address), Address::Ip)
 }
