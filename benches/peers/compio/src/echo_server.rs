@@ -13,7 +13,8 @@ fn main() -> io::Result<()> {
     let options = Options::from_env();
     let listener = listen(options.port)?;
     let mut proactor = ProactorBuilder::new();
-    proactor.capacity(4096);
+    // Completions are worked on when the loop asks for them, not by interrupting it.
+    proactor.capacity(4096).single_issuer(true).defer_taskrun(true);
     let runtime = RuntimeBuilder::new().with_proactor(proactor).build()?;
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
+use compio::driver::ProactorBuilder;
 use compio::process::Command;
-use compio::runtime::{JoinHandle, Runtime};
+use compio::runtime::{JoinHandle, RuntimeBuilder};
 use compio::time;
 use local_sync::mpsc::bounded;
 use local_sync::oneshot;
@@ -26,7 +27,9 @@ impl Peer for Compio {
     type Posts = Receiver<u64>;
 
     fn block_on(main: impl Future<Output = ()> + 'static) {
-        let runtime = Runtime::new().expect("a runtime");
+        let mut proactor = ProactorBuilder::new();
+        proactor.single_issuer(true).defer_taskrun(true);
+        let runtime = RuntimeBuilder::new().with_proactor(proactor).build().expect("a runtime");
         runtime.block_on(main);
     }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
+use io_uring::IoUring;
 use local_sync::mpsc::bounded;
 use local_sync::oneshot;
 use local_sync::semaphore::Semaphore;
@@ -29,7 +30,10 @@ impl Peer for Monoio {
     type Posts = Receiver<u64>;
 
     fn block_on(main: impl Future<Output = ()> + 'static) {
+        let mut ring = IoUring::builder();
+        ring.setup_single_issuer().setup_defer_taskrun();
         let mut runtime = RuntimeBuilder::<IoUringDriver>::new()
+            .uring_builder(ring)
             .enable_timer()
             .attach_thread_pool(Box::new(DefaultThreadPool::new(4)))
             .build()
