@@ -18,13 +18,13 @@ impl<T: 'static> Log<T> {
     }
 
     pub(crate) fn add(&self, entry: T) {
-        self.0.borrow_mut().push(entry);
+        self.adds(entry)();
     }
 
     /// A callback that adds `entry`.
     pub(crate) fn adds(&self, entry: T) -> impl FnOnce() + use<T> {
-        let log = self.clone();
-        move || log.add(entry)
+        let entries = self.0.clone();
+        move || entries.borrow_mut().push(entry)
     }
 
     /// All entries since this was asked last.
