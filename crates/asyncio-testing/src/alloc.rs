@@ -24,7 +24,7 @@ use std::cell::Cell;
 /// let (boxed, counts) = count_allocations(|| Box::new(7_u64));
 /// assert_eq!((counts.allocations, counts.allocated_bytes), (1, 8));
 /// let ((), counts) = count_allocations(|| drop(boxed));
-/// assert_eq!((counts.allocations, counts.deallocations), (0, 1));
+/// assert_eq!((counts.allocations, counts.deallocations, counts.growth_bytes()), (0, 1, -8));
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "a unit struct, to be named in a `static`")]
@@ -40,6 +40,16 @@ pub struct AllocationCounts {
     pub deallocations: u64,
     /// Bytes of new blocks, and the new sizes of resized ones.
     pub allocated_bytes: u64,
+    /// Bytes of freed blocks, and the old sizes of resized ones.
+    pub deallocated_bytes: u64,
+}
+
+impl AllocationCounts {
+    /// How many more bytes are in use than before; less than 0 if more were freed than allocated.
+    #[must_use]
+    pub const fn growth_bytes(self) -> i64 {
+        self.allocated_bytes.cast_signed() - self.deallocated_bytes.cast_signed()
+    }
 }
 
 /// Runs `operation` and says what this thread allocated and freed meanwhile.
@@ -53,6 +63,7 @@ pub fn count_allocations<R>(operation: impl FnOnce() -> R) -> (R, AllocationCoun
         allocations: after.allocations - before.allocations,
         deallocations: after.deallocations - before.deallocations,
         allocated_bytes: after.allocated_bytes - before.allocated_bytes,
+        deallocated_bytes: after.deallocated_bytes - before.deallocated_bytes,
     };
     (result, counts)
 }
@@ -73,12 +84,16 @@ unsafe impl GlobalAlloc for CountingAllocator {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         count_allocation(new_size);
+        count(|counts| counts.deallocated_bytes += layout.size() as u64);
         // SAFETY: the caller keeps the contract of this very method.
         unsafe { System.realloc(block, layout, new_size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        count(|counts| counts.deallocations += 1);
+        count(|counts| {
+            counts.deallocations += 1;
+            counts.deallocated_bytes += layout.size() as u64;
+        });
         // SAFETY: the caller keeps the contract of this very method.
         unsafe { System.dealloc(block, layout) }
     }
@@ -103,5 +118,5 @@ fn count(change: impl FnOnce(&mut AllocationCounts)) {
 thread_local! {
     // `const` and without a destructor: the first use allocates nothing.
     static COUNTS: Cell<AllocationCounts> =
-        const { Cell::new(AllocationCounts { allocations: 0, deallocations: 0, allocated_bytes: 0 }) };
+        const { Cell::new(AllocationCounts { allocations: 0, deallocations: 0, allocated_bytes: 0, deallocated_bytes: 0 }) };
 }
