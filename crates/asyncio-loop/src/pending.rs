@@ -17,7 +17,7 @@ use std::panic::Location;
 /// # asyncio
 ///
 /// None.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PendingItem {
     kind: PendingKind,
     location: Option<&'static Location<'static>>,
@@ -56,6 +56,13 @@ impl PendingItem {
     #[must_use]
     pub const fn location(&self) -> Option<&'static Location<'static>> {
         self.location
+    }
+}
+
+/// As it is displayed, so that a test that finds some names them.
+impl fmt::Debug for PendingItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{self}>")
     }
 }
 
