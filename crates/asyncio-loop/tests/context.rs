@@ -47,7 +47,7 @@ drivers::on_each_driver! {
 
     fn a_given_context_keeps_what_is_set_in_it(event_loop) {
         let context = Context::new();
-        drop(event_loop.call_soon(|| drop(USER.set("kept"))).context(&context));
+        drop(event_loop.call_soon(|| _ = USER.set("kept")).context(&context));
         let log = Log::new();
         let sink = log.clone();
         drop(event_loop.call_later(-1, move || sink.add(USER.get())).context(&context));
@@ -102,8 +102,6 @@ drivers::on_each_driver! {
 
     /// The last to hold a value may be a call that is told to use another context, or is cancelled.
     fn values_are_dropped_with_nothing_borrowed(event_loop) {
-        #[derive(Clone)]
-        struct Value(Arc<Reenters>);
         struct Reenters;
         impl Drop for Reenters {
             fn drop(&mut self) {
@@ -111,7 +109,7 @@ drivers::on_each_driver! {
                 USER.set("set by a destructor");
             }
         }
-        static VALUE: ContextVar<Value> = ContextVar::new("value");
+        static VALUE: ContextVar<Arc<Reenters>> = ContextVar::new("value");
         asyncio_loop::set_event_loop(Some(event_loop));
         let ways: [fn(&EventLoop); 3] = [
             |event_loop| drop(event_loop.call_soon(|| ()).context(&Context::new())),
@@ -120,7 +118,7 @@ drivers::on_each_driver! {
         ];
         for way in ways {
             copy_context().run(|| {
-                VALUE.set(Value(Arc::new(Reenters)));
+                VALUE.set(Arc::new(Reenters));
                 way(event_loop);
             });
             event_loop.run_until_blocked().unwrap();

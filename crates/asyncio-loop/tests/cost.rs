@@ -198,8 +198,12 @@ fn a_blocking_iteration_waits_once() {
         event_loop.run_once(None).unwrap();
         let statistics = event_loop.statistics();
         let expected = (n, n, n, n);
-        let found =
-            (script.statistics().waits, statistics.polls_total, statistics.iterations_total, statistics.timers_fired_total);
+        let found = (
+            script.statistics().waits,
+            statistics.polls_total,
+            statistics.iterations_total,
+            statistics.timers_fired_total,
+        );
         assert_eq!(found, expected);
     }
     assert_eq!(script.statistics().notifications, 0);

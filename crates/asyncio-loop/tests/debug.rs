@@ -42,7 +42,11 @@ fn a_slow_callback_is_reported_once_with_its_place() {
     let reports = it.reports.take();
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert_eq!(reports[0].1, line);
-    assert!(reports[0].0.contains("took 0.100 seconds") && reports[0].0.contains("tests/debug.rs:"), "{}", reports[0].0);
+    assert!(
+        reports[0].0.contains("took 0.100 seconds") && reports[0].0.contains("tests/debug.rs:"),
+        "{}",
+        reports[0].0
+    );
 }
 
 #[test]
@@ -141,8 +145,11 @@ fn leaked_watches_and_signals_are_named_with_their_origin() {
     let fd = u64::try_from(ours.as_raw_fd()).unwrap();
     let items = event_loop.pending();
     let found: Vec<_> = items.iter().map(|it| (it.kind(), it.location().unwrap().line())).collect();
-    let expected =
-        [(PendingKind::Reader(fd), line), (PendingKind::Writer(fd), line + 1), (PendingKind::Signal(Signal::CONT), line + 2)];
+    let expected = [
+        (PendingKind::Reader(fd), line),
+        (PendingKind::Writer(fd), line + 1),
+        (PendingKind::Signal(Signal::CONT), line + 2),
+    ];
     assert_eq!(found, expected);
     assert_eq!(items[0].to_string(), format!("reader of descriptor {fd} added at {}:{line}:16", file!()));
     assert!(items[2].to_string().starts_with("handler of SIGCONT added at "), "{}", items[2]);

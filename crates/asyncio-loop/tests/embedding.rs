@@ -9,6 +9,7 @@ use asyncio_loop::{EventLoop, try_get_running_loop};
 use asyncio_testing::{ScriptedDriver, VirtualClock};
 use log::Log;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{getpid, kill_process};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -98,7 +99,7 @@ fn everything_reaches_a_loop_in_a_host() {
         let signal = log.clone();
         event_loop.add_signal_handler(Signal::PROF, move || signal.add("signal")).unwrap();
         std::thread::scope(|scope| {
-            scope.spawn(|| rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::PROF).unwrap());
+            scope.spawn(|| kill_process(getpid(), rustix::process::Signal::PROF).unwrap());
             assert_eq!(host.turn_until(&log, 1), ["signal"]);
         });
         event_loop.close().unwrap();

@@ -66,7 +66,8 @@ fn the_set_loop_is_the_current_one_while_none_runs() {
     assert!(try_get_running_loop().is_err(), "set is not running");
     let seen = Rc::new(Cell::new(false));
     let (sees, inner) = (seen.clone(), running.clone());
-    running.call_soon(move || sees.set(get_event_loop().unwrap().is_same(&inner) && get_running_loop().is_same(&inner)));
+    running
+        .call_soon(move || sees.set(get_event_loop().unwrap().is_same(&inner) && get_running_loop().is_same(&inner)));
     running.run_until_blocked().unwrap();
     assert!(seen.get());
     // Every thread has its own.

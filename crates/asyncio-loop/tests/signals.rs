@@ -4,7 +4,9 @@
 #[path = "support/log.rs"]
 mod log;
 
-use asyncio_driver::{Notify, PollingDriver, Signal, SignalAction, SignalError, SignalWatch, signal_action, watch_signal};
+use asyncio_driver::{
+    Notify, PollingDriver, Signal, SignalAction, SignalError, SignalWatch, signal_action, watch_signal,
+};
 use asyncio_loop::{EventLoop, Trigger};
 use asyncio_testing::{ScriptedDriver, VirtualClock};
 use log::Log;
@@ -144,7 +146,8 @@ fn a_removed_handler_is_not_called_for_what_has_arrived() {
 #[test]
 fn what_cannot_be_handled_is_an_error_that_says_why() {
     let [event_loop, _] = loops();
-    for signal in [Signal::KILL, Signal::STOP, Signal::SEGV, Signal::from_raw(0), Signal::from_raw(-1), Signal::from_raw(4711)] {
+    let [zero, negative, large] = [0, -1, 4711].map(Signal::from_raw);
+    for signal in [Signal::KILL, Signal::STOP, Signal::SEGV, zero, negative, large] {
         let held = Rc::new(());
         let captured = held.clone();
         let error = event_loop.add_signal_handler(signal, move || drop(Rc::clone(&captured))).unwrap_err();

@@ -154,7 +154,8 @@ fn sleeping(event_loop: &EventLoop, phase: Phase<'_>) {
     let handle = event_loop.handle();
     let (ask, asked) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
-        let thread = scope.spawn(move || asked.iter().for_each(|()| handle.post(|| get_running_loop().stop()).unwrap()));
+        let thread =
+            scope.spawn(move || asked.iter().for_each(|()| handle.post(|| get_running_loop().stop()).unwrap()));
         let ask = Rc::new(ask);
         let wake_ups = |count| {
             for _ in 0..count {
@@ -191,7 +192,9 @@ fn trace() -> Option<String> {
     let _ = std::fs::remove_file(&output);
     let problem = match (&strace, trace) {
         (Ok(strace), Ok(trace)) if strace.status.success() && trace.contains("/nowhere/") => return Some(trace),
-        (Ok(strace), _) => String::from_utf8_lossy(&strace.stdout).into_owned() + &String::from_utf8_lossy(&strace.stderr),
+        (Ok(strace), _) => {
+            String::from_utf8_lossy(&strace.stdout).into_owned() + &String::from_utf8_lossy(&strace.stderr)
+        }
         (Err(error), _) => error.to_string(),
     };
     assert!(std::env::var_os("CI").is_none(), "strace(1) has to work where CI runs: {problem}");

@@ -179,9 +179,10 @@ fn a_hundred_days_are_exact() {
 // sem. 30: a far deadline is no problem for the system's wait.
 #[test]
 fn a_wait_for_a_far_deadline_can_be_ended() {
-    for (event_loop, far) in [drivers::platform(), drivers::polling()].iter().flat_map(|event_loop| {
-        [DAY, 100.0 * DAY, 1e9, 9.2e9, f64::INFINITY].map(|far| (event_loop, far))
-    }) {
+    for (event_loop, far) in [drivers::platform(), drivers::polling()]
+        .iter()
+        .flat_map(|event_loop| [DAY, 100.0 * DAY, 1e9, 9.2e9, f64::INFINITY].map(|far| (event_loop, far)))
+    {
         let timer = event_loop.call_later(far, || panic!("too early"));
         let handle = event_loop.handle();
         std::thread::scope(|scope| {

@@ -115,13 +115,14 @@ fn a_replaced_or_removed_callback_is_not_called_any_more() {
         let (ours, _theirs) = readable();
         let ours = Rc::new(ours);
         let (inner, fd, outer) = (event_loop.clone(), ours.clone(), log.clone());
-        event_loop.add_reader(&*ours, {
-            move || {
-                outer.add("reader");
-                assert!(inner.remove_writer(&*fd));
-            }
-        })
-        .unwrap();
+        event_loop
+            .add_reader(&*ours, {
+                move || {
+                    outer.add("reader");
+                    assert!(inner.remove_writer(&*fd));
+                }
+            })
+            .unwrap();
         let writer = log.clone();
         event_loop.add_writer(&*ours, move || writer.add("writer")).unwrap();
         iterate(&event_loop);
