@@ -12,9 +12,9 @@
 //! `AcqRel` on every exchange pairs producers with the loop: what was written before `notify` is visible to the loop after
 //! the exchange that sees `NOTIFIED`. Checked by a loom model at the bottom.
 
-#[cfg(loom)]
+#[cfg(asyncio_loom)]
 use loom::sync::atomic::{AtomicU8, Ordering};
-#[cfg(not(loom))]
+#[cfg(not(asyncio_loom))]
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The state of one loop towards other threads.
@@ -64,59 +64,109 @@ impl WakeState {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, asyncio_loom))]
 mod loom_tests {
     use super::*;
     use loom::sync::{Arc, Condvar, Mutex};
     use loom::thread;
 
-    /// A driver's notifier: a flag that ends a wait.
-    #[derive(Default)]
-    struct Notifier {
+    /// What a loop and its producers share: messages are counted, and a driver's notifier is a flag that ends a wait.
+    struct Shared {
+        state: WakeState,
+        inbox: Mutex<u32>,
         notified: Mutex<bool>,
         changed: Condvar,
+    }
+
+    impl Shared {
+        fn new() -> Arc<Self> {
+            Arc::new(Self {
+                state: WakeState::new(),
+                inbox: Mutex::new(0),
+                notified: Mutex::new(false),
+                changed: Condvar::new(),
+            })
+        }
+
+        fn send(&self) {
+            *self.inbox.lock().unwrap() += 1;
+            if self.state.notify() {
+                *self.notified.lock().unwrap() = true;
+                self.changed.notify_one();
+            }
+        }
+
+        fn receive(&self) -> u32 {
+            std::mem::take(&mut *self.inbox.lock().unwrap())
+        }
+
+        fn block(&self) {
+            let mut notified = self.notified.lock().unwrap();
+            while !*notified {
+                notified = self.changed.wait(notified).unwrap();
+            }
+            *notified = false;
+        }
+    }
+
+    fn producers(shared: &Arc<Shared>) -> Vec<thread::JoinHandle<()>> {
+        let one = |_| {
+            let shared = shared.clone();
+            thread::spawn(move || shared.send())
+        };
+        (0..2).map(one).collect()
     }
 
     /// However sends and the loop's steps interleave, the loop gets every message and never blocks for ever.
     #[test]
     fn no_wake_up_is_lost() {
         loom::model(|| {
-            let shared = Arc::new((WakeState::new(), Mutex::new(0_u32), Notifier::default()));
-            let _ = shared.0.wake_up();
-            let producers: Vec<_> = (0..2)
-                .map(|_| {
-                    let shared = shared.clone();
-                    thread::spawn(move || {
-                        let (state, inbox, notifier) = &*shared;
-                        *inbox.lock().unwrap() += 1;
-                        if state.notify() {
-                            *notifier.notified.lock().unwrap() = true;
-                            notifier.changed.notify_one();
-                        }
-                    })
-                })
-                .collect();
-            let (state, inbox, notifier) = &*shared;
+            let shared = Shared::new();
+            let _ = shared.state.wake_up();
+            let producers = producers(&shared);
             let mut received = 0;
             while received < 2 {
-                if state.is_notified() {
-                    state.look(true);
-                    received += std::mem::take(&mut *inbox.lock().unwrap());
-                } else if state.try_sleep() {
-                    let mut notified = notifier.notified.lock().unwrap();
-                    while !*notified {
-                        notified = notifier.changed.wait(notified).unwrap();
-                    }
-                    *notified = false;
-                    drop(notified);
-                    if state.wake_up() {
-                        received += std::mem::take(&mut *inbox.lock().unwrap());
+                if shared.state.is_notified() {
+                    shared.state.look(true);
+                    received += shared.receive();
+                } else if shared.state.try_sleep() {
+                    shared.block();
+                    if shared.state.wake_up() {
+                        received += shared.receive();
                     }
                 }
             }
-            for producer in producers {
-                producer.join().unwrap();
+            producers.into_iter().for_each(|producer| producer.join().unwrap());
+        });
+    }
+
+    /// A host runs the loop once whenever the notifier says so, and looks at its inbox before it waits again.
+    #[test]
+    fn no_wake_up_is_lost_between_two_runs() {
+        loom::model(|| {
+            let shared = Shared::new();
+            let producers = producers(&shared);
+            let mut received = 0;
+            loop {
+                if shared.state.is_notified() {
+                    shared.state.look(false);
+                    received += shared.receive();
+                }
+                if received == 2 {
+                    break;
+                }
+                shared.block();
+                // One run: `enter`, nothing to do, and `Running::drop`.
+                if shared.state.wake_up() {
+                    shared.state.look(true);
+                    received += shared.receive();
+                }
+                if !shared.state.try_sleep() && shared.state.is_notified() {
+                    shared.state.look(false);
+                    received += shared.receive();
+                }
             }
+            producers.into_iter().for_each(|producer| producer.join().unwrap());
         });
     }
 }
