@@ -184,7 +184,9 @@ impl Context {
         var.find(&self.snapshot())
     }
 
-    fn snapshot(&self) -> ContextSnapshot {
+    /// The values of this context now.
+    #[must_use]
+    pub fn snapshot(&self) -> ContextSnapshot {
         // While the context is entered, its values are the thread's.
         if self.0.entered.get() { ContextSnapshot::current() } else { self.0.values.borrow().clone() }
     }

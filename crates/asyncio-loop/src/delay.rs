@@ -79,6 +79,46 @@ macro_rules! whole_seconds {
 
 whole_seconds!(i32, i64, isize, u32, u64, usize);
 
+/// What can be given as a time limit: a delay (see [`IntoDelay`]), or `None` for no limit.
+pub trait IntoTimeout {
+    /// Converts into a delay, if there is a limit.
+    fn into_timeout(self) -> Option<Delay>;
+}
+
+impl<D: IntoDelay> IntoTimeout for D {
+    #[track_caller]
+    fn into_timeout(self) -> Option<Delay> {
+        Some(self.into_delay())
+    }
+}
+
+impl<D: IntoDelay> IntoTimeout for Option<D> {
+    #[track_caller]
+    fn into_timeout(self) -> Option<Delay> {
+        self.map(IntoDelay::into_delay)
+    }
+}
+
+/// What can be given as a deadline: seconds of [`EventLoop::time`](crate::EventLoop::time), or `None` for none.
+pub trait IntoDeadline {
+    /// Converts into nanoseconds of the loop's clock.
+    fn into_deadline(self) -> Option<i64>;
+}
+
+impl IntoDeadline for f64 {
+    #[track_caller]
+    fn into_deadline(self) -> Option<i64> {
+        Some(nanos_of_secs(self))
+    }
+}
+
+impl IntoDeadline for Option<f64> {
+    #[track_caller]
+    fn into_deadline(self) -> Option<i64> {
+        self.map(nanos_of_secs)
+    }
+}
+
 /// Seconds to the nearest nanosecond; what is out of range is as near as it gets.
 ///
 /// # Panics

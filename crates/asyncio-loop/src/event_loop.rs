@@ -62,6 +62,12 @@ pub struct EventLoop {
     pub(crate) core: Rc<Core>,
 }
 
+/// State that an upper floor keeps with a loop; see [`EventLoop::extension`].
+pub trait Extension: Any {
+    /// The loop was just closed: nothing can be scheduled any more. Called once, with nothing borrowed.
+    fn loop_closed(&self) {}
+}
+
 /// Names a timer that was set by [`EventLoop::schedule_at`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerKey(Token);
@@ -93,7 +99,7 @@ pub(crate) struct Core {
     pub(crate) slow_callback: Cell<Duration>,
     pub(crate) exception_handler: RefCell<Option<ExceptionHandler>>,
     pub(crate) counters: Counters,
-    extensions: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
+    extensions: RefCell<Vec<Rc<dyn Extension>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,21 +275,21 @@ impl EventLoop {
     /// The value of type `T` that belongs to this loop, made at first use: where upper floors keep their state.
     ///
     /// It is dropped when the loop is closed or dropped.
-    pub fn extension<T: 'static>(&self, make: impl FnOnce(&Self) -> T) -> Rc<T> {
+    pub fn extension<T: Extension>(&self, make: impl FnOnce(&Self) -> T) -> Rc<T> {
         if let Some(found) = self.find_extension() {
             return found;
         }
         let new = Rc::new(make(self));
-        self.core.extensions.borrow_mut().push((TypeId::of::<T>(), new.clone()));
+        self.core.extensions.borrow_mut().push(new.clone());
         new
     }
 
     /// The value of type `T` that belongs to this loop, if it was made already.
     #[must_use]
-    pub fn find_extension<T: 'static>(&self) -> Option<Rc<T>> {
+    pub fn find_extension<T: Extension>(&self) -> Option<Rc<T>> {
         let extensions = self.core.extensions.borrow();
-        let (_, found) = extensions.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
-        found.clone().downcast().ok()
+        let found = extensions.iter().find(|extension| (***extension).type_id() == TypeId::of::<T>())?;
+        (found.clone() as Rc<dyn Any>).downcast().ok()
     }
 
     /// Whether both are the same loop.
@@ -386,7 +392,7 @@ impl EventLoop {
     }
 
     /// Removes all that belongs to upper floors; they drop it with nothing borrowed.
-    pub(crate) fn take_extensions(&self) -> Vec<(TypeId, Rc<dyn Any>)> {
+    pub(crate) fn take_extensions(&self) -> Vec<Rc<dyn Extension>> {
         self.core.extensions.take()
     }
 

@@ -25,9 +25,9 @@ mod watch;
 
 pub use builder::LoopBuilder;
 pub use context::{Context, ContextSnapshot, ContextToken, ContextVar, SendContext, copy_context};
-pub use delay::{Delay, IntoDelay};
+pub use delay::{Delay, IntoDeadline, IntoDelay, IntoTimeout};
 pub use error::{ClosedError, NoLoopError, RunError};
-pub use event_loop::{EventLoop, TimerKey};
+pub use event_loop::{EventLoop, Extension, TimerKey};
 pub use exception::ExceptionContext;
 pub use handle::{Handle, TimerHandle};
 pub use pending::{PendingItem, PendingKind};
@@ -37,4 +37,4 @@ pub use policy::{
 };
 pub use remote::{LoopHandle, RemoteCallHandle, Trigger};
 pub use statistics::LoopStatistics;
-pub use step::{Runnable, Step, StepVTable};
+pub use step::{Runnable, Step, StepData, StepVTable, TokenStep};

@@ -195,6 +195,9 @@ impl EventLoop {
         let ready = self.core.ready.take();
         let closed = ClosedDriver::new(time_of(now));
         let driver = self.core.driver.replace(Box::new(closed));
+        for extension in &extensions {
+            extension.loop_closed();
+        }
         drop((extensions, messages, signals, triggers, timers, ready, watches, driver));
         Ok(())
     }

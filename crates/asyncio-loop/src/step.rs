@@ -5,21 +5,38 @@
 //! way to make one. Floor 2 makes steps of its task cells by [`Step::from_raw`].
 //!
 //! Invariants, on which the safety of this module rests:
-//! 1. `data` is valid for `vtable`, and stands for one use: `run` or `drop`, once.
+//! 1. `data` holds what `vtable` expects, and stands for one use: `run` or `drop`, once.
 //! 2. A `Step` is not `Send`: it is used on the thread on which it was made.
 
 #![expect(unsafe_code, reason = "a thin pointer to a thing of unknown type; decision 0003 has the measurement")]
 
+use asyncio_driver::Token;
 use std::fmt;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
 /// Something that is ready to run once, on this thread. Dropping it takes it back.
 pub struct Step {
-    data: NonNull<()>,
+    data: StepData,
     vtable: &'static StepVTable,
+}
+
+/// What a [`Step`] is about: an address, or a token where an address would have to be kept valid.
+#[derive(Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "read by the functions of a `StepVTable`")]
+pub union StepData {
+    /// An address.
+    pub pointer: NonNull<()>,
+    /// A token, which names nothing once the thing is gone.
+    pub token: Token,
+}
+
+impl fmt::Debug for StepData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StepData").finish_non_exhaustive()
+    }
 }
 
 /// How a [`Step`] is run and dropped.
@@ -29,11 +46,11 @@ pub struct Step {
 #[expect(clippy::exhaustive_structs, reason = "made as a constant by authors of upper floors")]
 pub struct StepVTable {
     /// Runs the step and uses `data` up. A panic is reported to the loop's exception handler.
-    pub run: unsafe fn(NonNull<()>),
+    pub run: unsafe fn(StepData),
     /// Uses `data` up without running.
-    pub drop: unsafe fn(NonNull<()>),
+    pub drop: unsafe fn(StepData),
     /// Where in the program the thing was created, for reports.
-    pub location: unsafe fn(NonNull<()>) -> Option<&'static Location<'static>>,
+    pub location: unsafe fn(StepData) -> Option<&'static Location<'static>>,
 }
 
 impl Step {
@@ -45,7 +62,14 @@ impl Step {
     /// `vtable.location` before, all on this thread, at any time until then.
     #[must_use]
     pub const unsafe fn from_raw(data: NonNull<()>, vtable: &'static StepVTable) -> Self {
-        Self { data, vtable }
+        Self { data: StepData { pointer: data }, vtable }
+    }
+
+    /// A step that calls `S::run` with `token`, whatever has become of what the token names.
+    #[must_use]
+    pub const fn of_token<S: TokenStep>(token: Token) -> Self {
+        let vtable = const { &StepVTable { run: run_token::<S>, drop: drop_token, location: no_location } };
+        Self { data: StepData { token }, vtable }
     }
 
     /// Runs it.
@@ -76,6 +100,26 @@ impl fmt::Debug for Step {
     }
 }
 
+/// What a step made by [`Step::of_token`] does.
+pub trait TokenStep {
+    /// Runs the step.
+    fn run(token: Token);
+}
+
+/// # Safety
+///
+/// `data` holds a token.
+unsafe fn run_token<S: TokenStep>(data: StepData) {
+    // SAFETY: as promised by the caller.
+    S::run(unsafe { data.token });
+}
+
+fn drop_token(_: StepData) {}
+
+fn no_location(_: StepData) -> Option<&'static Location<'static>> {
+    None
+}
+
 /// Something that runs step by step, each time it is scheduled.
 pub trait Runnable: 'static {
     /// Runs one step. Called once for each time it was scheduled, in order. A panic is reported to the exception handler.
@@ -92,7 +136,7 @@ impl<R: Runnable> From<Rc<R>> for Step {
         // Not by way of a reference, which would have no right to the counts beside the value.
         let data = Rc::into_raw(runnable).cast_mut().cast();
         // SAFETY: an `Rc` is not null.
-        let data = unsafe { NonNull::new_unchecked(data) };
+        let data = StepData { pointer: unsafe { NonNull::new_unchecked(data) } };
         Self { data, vtable: const { &StepVTable { run: run::<R>, drop: drop_unused::<R>, location: location::<R> } } }
     }
 }
@@ -100,26 +144,36 @@ impl<R: Runnable> From<Rc<R>> for Step {
 /// # Safety
 ///
 /// `data` comes from an `Rc<R>` that was forgotten, and is used up.
-unsafe fn run<R: Runnable>(data: NonNull<()>) {
+unsafe fn run<R: Runnable>(data: StepData) {
     // SAFETY: as promised by the caller.
-    let runnable = unsafe { Rc::from_raw(data.cast::<R>().as_ptr()) };
+    let runnable = unsafe { rc::<R>(data) };
     runnable.run();
 }
 
 /// # Safety
 ///
 /// As for [`run`].
-unsafe fn drop_unused<R: Runnable>(data: NonNull<()>) {
+unsafe fn drop_unused<R: Runnable>(data: StepData) {
     // SAFETY: as promised by the caller.
-    drop(unsafe { Rc::from_raw(data.cast::<R>().as_ptr()) });
+    drop(unsafe { rc::<R>(data) });
 }
 
 /// # Safety
 ///
 /// `data` comes from an `Rc<R>` that was forgotten, and is not used up yet.
-unsafe fn location<R: Runnable>(data: NonNull<()>) -> Option<&'static Location<'static>> {
+unsafe fn location<R: Runnable>(data: StepData) -> Option<&'static Location<'static>> {
+    // SAFETY: as promised by the caller; the count stays where it is.
+    ManuallyDrop::new(unsafe { rc::<R>(data) }).location()
+}
+
+/// # Safety
+///
+/// `data` comes from an `Rc<R>` that was forgotten; its count goes to the result.
+unsafe fn rc<R>(data: StepData) -> Rc<R> {
+    // SAFETY: as promised by the caller, it is a pointer.
+    let pointer = unsafe { data.pointer };
     // SAFETY: as promised by the caller.
-    unsafe { data.cast::<R>().as_ref() }.location()
+    unsafe { Rc::from_raw(pointer.cast::<R>().as_ptr()) }
 }
 
 #[cfg(test)]

@@ -1,0 +1,138 @@
+//! `LoopTasksExt`: the methods of a loop that have to do with tasks and futures.
+
+use crate::factory::TaskFactory;
+use crate::future::Future as LoopFuture;
+use crate::loop_tasks::LoopTasks;
+use crate::task::{AnyTask, Task, all_tasks_of, spawn_on};
+use asyncio_loop::{EventLoop, RunError};
+use std::future::Future;
+use std::panic::Location;
+
+mod sealed {
+    #[expect(unnameable_types, reason = "that is what seals the trait")]
+    pub trait Sealed {}
+    impl Sealed for asyncio_loop::EventLoop {}
+}
+
+/// What floor 2 adds to [`EventLoop`]. Sealed: only `EventLoop` has it.
+pub trait LoopTasksExt: sealed::Sealed {
+    /// Runs `coroutine` as a task of this loop. Its first step comes after all that is ready now.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.create_task`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.create_task). Same.
+    #[track_caller]
+    fn create_task<F: Future + 'static>(&self, coroutine: F) -> Task<F::Output>;
+
+    /// A future of this loop.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.create_future`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.create_future). Same.
+    #[track_caller]
+    fn create_future<T: 'static>(&self) -> LoopFuture<T>;
+
+    /// Runs the loop until `coroutine` is done, and gives its result. It becomes a task first.
+    ///
+    /// # Errors
+    ///
+    /// [`RunUntilCompleteError::Run`] if the loop cannot be run, is interrupted, or its driver fails;
+    /// [`RunUntilCompleteError::Stopped`] if it is stopped before the coroutine is done;
+    /// [`RunUntilCompleteError::Cancelled`] if the coroutine ends cancelled. In the first two cases the task is still there.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of the coroutine.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.run_until_complete`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.run_until_complete).
+    /// Same; a task or future is awaited by an `async` block.
+    #[track_caller]
+    fn run_until_complete<F: Future + 'static>(&self, coroutine: F) -> Result<F::Output, RunUntilCompleteError>;
+
+    /// The unfinished tasks of this loop, oldest first.
+    fn all_tasks(&self) -> Vec<AnyTask>;
+
+    /// Sets how new tasks start.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.set_task_factory`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_task_factory).
+    fn set_task_factory(&self, factory: TaskFactory);
+
+    /// How new tasks start.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.get_task_factory`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.get_task_factory).
+    fn get_task_factory(&self) -> TaskFactory;
+}
+
+/// Why [`run_until_complete`](LoopTasksExt::run_until_complete) has no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunUntilCompleteError {
+    /// The loop did not run to the end.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The loop was stopped before the future was done. Run it again.
+    #[error("event loop stopped before Future completed")]
+    Stopped,
+    /// The coroutine ended cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] crate::CancelledError),
+}
+
+impl From<RunUntilCompleteError> for std::io::Error {
+    fn from(error: RunUntilCompleteError) -> Self {
+        match error {
+            RunUntilCompleteError::Run(error) => error.into(),
+            RunUntilCompleteError::Cancelled(error) => error.into(),
+            RunUntilCompleteError::Stopped => Self::other(error),
+        }
+    }
+}
+
+impl LoopTasksExt for EventLoop {
+    #[track_caller]
+    fn create_task<F: Future + 'static>(&self, coroutine: F) -> Task<F::Output> {
+        spawn_on(&LoopTasks::of(self), coroutine, Location::caller())
+    }
+
+    #[track_caller]
+    fn create_future<T: 'static>(&self) -> LoopFuture<T> {
+        LoopFuture::on(LoopTasks::of(self), Location::caller())
+    }
+
+    #[track_caller]
+    fn run_until_complete<F: Future + 'static>(&self, coroutine: F) -> Result<F::Output, RunUntilCompleteError> {
+        let task = spawn_on(&LoopTasks::of(self), coroutine, Location::caller());
+        run_task(self, &task)
+    }
+
+    fn all_tasks(&self) -> Vec<AnyTask> {
+        all_tasks_of(&LoopTasks::of(self))
+    }
+
+    fn set_task_factory(&self, factory: TaskFactory) {
+        LoopTasks::of(self).set_factory(factory);
+    }
+
+    fn get_task_factory(&self) -> TaskFactory {
+        LoopTasks::of(self).get_factory()
+    }
+}
+
+/// Runs the loop until `task` is done.
+pub(crate) fn run_task<T: 'static>(event_loop: &EventLoop, task: &Task<T>) -> Result<T, RunUntilCompleteError> {
+    let stopper = event_loop.clone();
+    let callback = task.add_done_callback(move |_| stopper.stop());
+    let outcome = event_loop.run_forever();
+    task.remove_done_callback(callback);
+    outcome?;
+    if !task.done() {
+        return Err(RunUntilCompleteError::Stopped);
+    }
+    Ok(task.take_result()?)
+}

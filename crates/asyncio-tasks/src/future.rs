@@ -1,0 +1,397 @@
+//! `Future`: a result that will be there later, set by hand.
+//!
+//! The loop future of asyncio: low-level, single-threaded, with callbacks. Not to be confused with the `Future` trait of
+//! std, which everything that can be awaited implements.
+
+use crate::error::{CancelledError, InvalidStateError};
+use crate::loop_tasks::LoopTasks;
+use crate::task::{CallbackKey, ResultError, next_key, remove_callback};
+use crate::task_state::DoneCallback;
+use crate::waits::{self, CancelTarget, Link, WaitId, WaitState};
+use asyncio_loop::{ContextSnapshot, EventLoop};
+use std::cell::RefCell;
+use std::fmt;
+use std::future::IntoFuture;
+use std::mem;
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// A result that will be set later. Clones are the same future.
+///
+/// Any number of tasks may await it, by value or by reference; each gets a clone of the result, in the order in which they
+/// began to wait. `Err(CancelledError)` means that somebody cancelled the future. Awaiting *links*: cancelling a task that
+/// waits for a future cancels the future, for everybody; [`shield`](crate::shield) prevents that.
+///
+/// # Cancel safety
+///
+/// Dropping the future that awaits it loses nothing.
+///
+/// # asyncio
+///
+/// [`asyncio.Future`](https://docs.python.org/3/library/asyncio-future.html#asyncio.Future). Differs: an exception is the
+/// `Err` of a future of `Result`.
+pub struct Future<T: 'static> {
+    inner: Rc<Inner<T>>,
+}
+
+struct Inner<T> {
+    state: RefCell<State<T>>,
+    tasks: Rc<LoopTasks>,
+    location: &'static Location<'static>,
+}
+
+enum State<T> {
+    /// Most futures have one who waits.
+    Pending {
+        first: Option<DoneCallback>,
+        more: Vec<DoneCallback>,
+    },
+    Finished(T),
+    Cancelled(CancelledError),
+}
+
+/// The result could not be set, for the future is done already. The value comes back.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the future is done already")]
+#[expect(clippy::exhaustive_structs, reason = "it is just the value that comes back")]
+pub struct SetResultError<T>(pub T);
+
+impl<T> fmt::Debug for SetResultError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SetResultError(..)")
+    }
+}
+
+impl<T> From<SetResultError<T>> for InvalidStateError {
+    fn from(_: SetResultError<T>) -> Self {
+        Self::Done
+    }
+}
+
+impl<T: 'static> Future<T> {
+    /// A future of the running loop.
+    ///
+    /// # Panics
+    ///
+    /// If no loop is running in this thread. [`LoopTasksExt::create_future`](crate::LoopTasksExt::create_future) makes one
+    /// for any loop.
+    #[must_use]
+    #[track_caller]
+    #[expect(clippy::new_without_default, reason = "it needs a running loop")]
+    pub fn new() -> Self {
+        Self::on(LoopTasks::running(), Location::caller())
+    }
+
+    pub(crate) fn on(tasks: Rc<LoopTasks>, location: &'static Location<'static>) -> Self {
+        let state = RefCell::new(State::Pending { first: None, more: Vec::new() });
+        Self { inner: Rc::new(Inner { state, tasks, location }) }
+    }
+
+    /// Sets the result and schedules whoever waits for it.
+    ///
+    /// # Errors
+    ///
+    /// If the future is done; the value comes back.
+    ///
+    /// # asyncio
+    ///
+    /// [`Future.set_result`](https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.set_result). Same.
+    pub fn set_result(&self, value: T) -> Result<(), SetResultError<T>> {
+        let callbacks = {
+            let mut state = self.inner.state.borrow_mut();
+            let State::Pending { first, more } = &mut *state else {
+                drop(state);
+                return Err(SetResultError(value));
+            };
+            let callbacks = (first.take(), mem::take(more));
+            *state = State::Finished(value);
+            callbacks
+        };
+        self.tell(callbacks, None);
+        Ok(())
+    }
+
+    /// Cancels the future: whoever waits for it is told so at once. `false` if it is done.
+    ///
+    /// # asyncio
+    ///
+    /// [`Future.cancel`](https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.cancel). Same; the message is
+    /// [`cancel_with`](Self::cancel_with).
+    #[expect(clippy::must_use_candidate, reason = "a request that comes too late is seldom of interest")]
+    pub fn cancel(&self) -> bool {
+        self.inner.cancel(&CancelledError::default())
+    }
+
+    /// As [`cancel`](Self::cancel), with a message for whoever waits.
+    #[expect(clippy::must_use_candidate, reason = "a request that comes too late is seldom of interest")]
+    pub fn cancel_with(&self, message: &str) -> bool {
+        self.inner.cancel(&CancelledError::new(Some(message)))
+    }
+
+    /// Whether it has a result or was cancelled.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        !matches!(*self.inner.state.borrow(), State::Pending { .. })
+    }
+
+    /// Whether it was cancelled.
+    #[must_use]
+    pub fn cancelled(&self) -> bool {
+        matches!(*self.inner.state.borrow(), State::Cancelled(_))
+    }
+
+    /// The result.
+    ///
+    /// # Errors
+    ///
+    /// [`ResultError::NotDone`] and [`ResultError::Cancelled`].
+    ///
+    /// # asyncio
+    ///
+    /// [`Future.result`](https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.result). Same.
+    pub fn result(&self) -> Result<T, ResultError>
+    where
+        T: Clone,
+    {
+        match &*self.inner.state.borrow() {
+            State::Pending { .. } => Err(ResultError::NotDone),
+            State::Finished(value) => Ok(value.clone()),
+            State::Cancelled(error) => Err(error.clone().into()),
+        }
+    }
+
+    /// Calls `callback` once the future is done, by an entry of the ready queue, in a copy of the context of now. Callbacks
+    /// run in the order in which they were added; if the future is done already, `callback` is scheduled right away.
+    ///
+    /// # asyncio
+    ///
+    /// [`Future.add_done_callback`](https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.add_done_callback). Same.
+    #[track_caller]
+    pub fn add_done_callback(&self, callback: impl FnOnce(&Self) + 'static) -> CallbackKey {
+        let key = next_key();
+        let future = self.clone();
+        let call = Box::new(move || callback(&future));
+        if self.done() {
+            self.get_loop().call_soon(call);
+        } else {
+            self.inner.add(DoneCallback::Call { key, context: ContextSnapshot::current(), call });
+        }
+        CallbackKey(key)
+    }
+
+    /// Takes a callback back that has not been scheduled yet; gives how many there were: one or none.
+    ///
+    /// # asyncio
+    ///
+    /// [`Future.remove_done_callback`](https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.remove_done_callback).
+    /// Differs: by key, since closures cannot be compared.
+    #[expect(clippy::must_use_candidate, reason = "most callers know")]
+    pub fn remove_done_callback(&self, key: CallbackKey) -> usize {
+        let removed = match &mut *self.inner.state.borrow_mut() {
+            State::Pending { first, more } => {
+                let is_first = matches!(first, Some(DoneCallback::Call { key: other, .. }) if *other == key.0);
+                if is_first { first.take() } else { remove_callback(more, key) }
+            }
+            State::Finished(_) | State::Cancelled(_) => None,
+        };
+        usize::from(removed.is_some())
+    }
+
+    /// The loop that the future belongs to.
+    #[must_use]
+    pub fn get_loop(&self) -> EventLoop {
+        self.inner.tasks.event_loop().clone()
+    }
+
+    /// Where in the program the future was created.
+    #[must_use]
+    pub fn location(&self) -> &'static Location<'static> {
+        self.inner.location
+    }
+
+    /// Whether both are the same future.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// The error of a future that was cancelled.
+    #[must_use]
+    pub fn cancelled_error(&self) -> Option<CancelledError> {
+        match &*self.inner.state.borrow() {
+            State::Cancelled(error) => Some(error.clone()),
+            State::Pending { .. } | State::Finished(_) => None,
+        }
+    }
+
+    fn tell(&self, callbacks: (Option<DoneCallback>, Vec<DoneCallback>), cancelled: Option<&CancelledError>) {
+        self.inner.tell(callbacks, cancelled);
+    }
+
+    pub(crate) fn target(&self) -> Rc<dyn CancelTarget> {
+        self.inner.clone()
+    }
+
+    /// The result of a future that is done; one that is not counts as cancelled.
+    pub(crate) fn result_with(&self, clone: fn(&T) -> T) -> Result<T, CancelledError> {
+        match &*self.inner.state.borrow() {
+            State::Finished(value) => Ok(clone(value)),
+            State::Cancelled(error) => Err(error.clone()),
+            State::Pending { .. } => Err(CancelledError::default()),
+        }
+    }
+
+    /// Registers a wait to be settled when the future is done.
+    pub(crate) fn add_waiter(&self, wait: WaitId) {
+        self.inner.add(DoneCallback::Wait(wait));
+    }
+
+    /// Takes back what `add_waiter` has registered.
+    pub(crate) fn remove_waiter(&self, wait: WaitId) {
+        if let State::Pending { first, more } = &mut *self.inner.state.borrow_mut() {
+            let is_it = |entry: &DoneCallback| matches!(entry, DoneCallback::Wait(other) if *other == wait);
+            if first.as_ref().is_some_and(is_it) {
+                *first = None;
+            } else {
+                more.retain(|entry| !is_it(entry));
+            }
+        }
+    }
+}
+
+impl<T, E> Future<Result<T, E>> {
+    /// Sets an `Err` as the result.
+    ///
+    /// # Errors
+    ///
+    /// If the future is done; the error comes back, as the `Err` of the result.
+    ///
+    /// # asyncio
+    ///
+    /// [`Future.set_exception`](https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.set_exception). Same.
+    pub fn set_exception(&self, error: E) -> Result<(), SetResultError<Result<T, E>>> {
+        self.set_result(Err(error))
+    }
+}
+
+impl<T> Inner<T> {
+    fn add(&self, callback: DoneCallback) {
+        if let State::Pending { first, more } = &mut *self.state.borrow_mut() {
+            // The order of registration is the order of the call: once there are more, the first place stays empty.
+            if first.is_none() && more.is_empty() {
+                *first = Some(callback);
+            } else {
+                more.push(callback);
+            }
+        }
+    }
+
+    fn tell(&self, (first, more): (Option<DoneCallback>, Vec<DoneCallback>), cancelled: Option<&CancelledError>) {
+        for callback in first.into_iter().chain(more) {
+            callback.tell(self.tasks.event_loop(), cancelled);
+        }
+    }
+}
+
+impl<T> CancelTarget for Inner<T> {
+    fn cancel(&self, error: &CancelledError) -> bool {
+        let callbacks = {
+            let mut state = self.state.borrow_mut();
+            let State::Pending { first, more } = &mut *state else { return false };
+            let callbacks = (first.take(), mem::take(more));
+            *state = State::Cancelled(error.clone());
+            callbacks
+        };
+        self.tell(callbacks, Some(error));
+        true
+    }
+}
+
+impl<T> Clone for Future<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<T> fmt::Debug for Future<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.inner.state.try_borrow().as_deref() {
+            Ok(State::Pending { .. }) => "pending",
+            Ok(State::Finished(_)) => "finished",
+            Ok(State::Cancelled(_)) => "cancelled",
+            Err(_) => "in use",
+        };
+        let location = self.inner.location.to_string();
+        f.debug_struct("Future").field("state", &state).field("created_at", &location).finish()
+    }
+}
+
+/// Waits for a [`Future`]; what `future.await` makes.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Await<T: 'static> {
+    future: Future<T>,
+    wait: Option<WaitId>,
+}
+
+impl<T: Clone + 'static> IntoFuture for Future<T> {
+    type Output = Result<T, CancelledError>;
+    type IntoFuture = Await<T>;
+
+    fn into_future(self) -> Await<T> {
+        Await { future: self, wait: None }
+    }
+}
+
+impl<T: Clone + 'static> IntoFuture for &Future<T> {
+    type Output = Result<T, CancelledError>;
+    type IntoFuture = Await<T>;
+
+    fn into_future(self) -> Await<T> {
+        self.clone().into_future()
+    }
+}
+
+impl<T: Clone + 'static> std::future::Future for Await<T> {
+    type Output = Result<T, CancelledError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Some(wait) = this.wait {
+            match waits::state(wait) {
+                WaitState::Decided => {}
+                WaitState::Cancelled => return Poll::Pending,
+                WaitState::Waiting | WaitState::Forwarded => {
+                    waits::renew(wait, cx);
+                    return Poll::Pending;
+                }
+            }
+        }
+        match this.future.result() {
+            Ok(value) => Poll::Ready(Ok(value)),
+            Err(ResultError::Cancelled(error)) => Poll::Ready(Err(error)),
+            Err(ResultError::NotDone) => {
+                let wait = waits::begin(cx, Link::Target(this.future.inner.clone()));
+                this.future.add_waiter(wait);
+                this.wait = Some(wait);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> Drop for Await<T> {
+    fn drop(&mut self) {
+        if let Some(wait) = self.wait.take() {
+            self.future.remove_waiter(wait);
+            waits::end(wait);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Await<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Await").field("future", &self.future).finish_non_exhaustive()
+    }
+}

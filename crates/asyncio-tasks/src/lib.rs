@@ -1,0 +1,53 @@
+#![doc = include_str!("../README.md")]
+
+mod as_completed;
+mod catch;
+mod current;
+mod ensure;
+mod error;
+mod ext;
+mod factory;
+mod future;
+mod gather;
+mod loop_tasks;
+mod raw;
+mod runner;
+mod scopes;
+mod shield;
+mod sleep;
+mod task;
+mod task_core;
+mod task_group;
+mod task_state;
+mod threads;
+mod timeout;
+mod wait;
+mod wait_queue;
+mod waits;
+mod waker;
+
+pub use as_completed::{AsCompleted, NextCompleted, NextCompletedIter, as_completed};
+pub use catch::{CatchCancelled, Reraise, catch_cancelled};
+pub use ensure::{Ensure, Gatherable};
+pub use error::{CancelledError, InvalidStateError, TimeoutError};
+pub use ext::{LoopTasksExt, RunUntilCompleteError};
+pub use factory::TaskFactory;
+pub use future::{Await, Future, SetResultError};
+pub use gather::{Gather, GatherAll, TryGather, gather, try_gather};
+pub use runner::{LoopShutdown, Runner, RunnerBuilder, RunnerError, run, try_run};
+pub use shield::{Shield, shield};
+pub use sleep::{Sleep, sleep, yield_now};
+pub use task::{
+    AbortOnDrop, AnyTask, CallbackKey, Join, Observe, ResultError, Task, all_tasks, create_task, current_task,
+};
+
+pub use task_group::{ErrorGroup, TaskGroup, TaskGroupError};
+pub use threads::{CancelHandle, LoopHandleExt, ThreadFuture, ThreadFutureError};
+pub use timeout::{RescheduleError, Timeout, TimeoutFuture, timeout, timeout_at, wait_for};
+pub use wait::{
+    ALL_COMPLETED, AllCompleted, FIRST_COMPLETED, FIRST_EXCEPTION, FirstCompleted, FirstException, ReturnWhen,
+    TryWaitable, WaitFor, Waitable, Waiting, wait,
+};
+pub use wait_queue::{Wait, WaitQueue, WaiterState};
+
+pub(crate) use current::current_thread_id;

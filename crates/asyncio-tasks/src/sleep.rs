@@ -1,0 +1,118 @@
+//! `sleep`: waits for a time, and `yield_now`, which lets the others run.
+
+use crate::current::current;
+use crate::waits::{self, Link, WaitId, WaitState, wake_step};
+use asyncio_loop::{Delay, EventLoop, IntoDelay, TimerKey};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Waits for `delay`: seconds (`2`, `0.5`) or a `Duration`; not less, to the nanosecond.
+///
+/// The time runs from the first poll. Zero, or less, lets every other ready task run once, without a timer.
+///
+/// # Cancel safety
+///
+/// Cancel safe; the timer goes with the future.
+///
+/// # Panics
+///
+/// If `delay` is NaN; when polled, if no loop is running in this thread.
+///
+/// # asyncio
+///
+/// [`asyncio.sleep`](https://docs.python.org/3/library/asyncio-task.html#asyncio.sleep). Same, without `result`.
+#[track_caller]
+pub fn sleep(delay: impl IntoDelay) -> Sleep {
+    Sleep { state: State::New(delay.into_delay()) }
+}
+
+/// Lets every other ready task and callback run once.
+///
+/// # Cancel safety
+///
+/// Cancel safe: there is nothing to lose.
+///
+/// # asyncio
+///
+/// `asyncio.sleep(0)`. Same.
+pub fn yield_now() -> Sleep {
+    Sleep { state: State::New(Delay::ZERO) }
+}
+
+/// Waits for a time; see [`sleep`].
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Sleep {
+    state: State,
+}
+
+enum State {
+    New(Delay),
+    Yielded,
+    Waiting(WaitId, TimerKey),
+    Done,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.state {
+            State::New(delay) if delay.is_now() => {
+                cx.waker().wake_by_ref();
+                self.state = State::Yielded;
+                Poll::Pending
+            }
+            State::New(delay) => {
+                let event_loop = running_loop();
+                let wait = waits::begin(cx, Link::None);
+                let when = event_loop.nanos().saturating_add(delay.as_nanos());
+                let timer = event_loop.schedule_at(when, wake_step(wait));
+                self.state = State::Waiting(wait, timer);
+                Poll::Pending
+            }
+            State::Waiting(wait, _) => match waits::state(wait) {
+                WaitState::Decided => {
+                    waits::end(wait);
+                    self.state = State::Done;
+                    Poll::Ready(())
+                }
+                WaitState::Cancelled => Poll::Pending,
+                WaitState::Waiting | WaitState::Forwarded => {
+                    waits::renew(wait, cx);
+                    Poll::Pending
+                }
+            },
+            State::Yielded | State::Done => {
+                self.state = State::Done;
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let State::Waiting(wait, timer) = self.state {
+            if let Some(task) = waits::task_of(wait) {
+                task.state.tasks.event_loop().unschedule(timer);
+            } else if let Ok(event_loop) = asyncio_loop::try_get_running_loop() {
+                event_loop.unschedule(timer);
+            }
+            waits::end(wait);
+        }
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").finish_non_exhaustive()
+    }
+}
+
+/// The loop of the current task, or else the one that is running.
+#[track_caller]
+pub(crate) fn running_loop() -> EventLoop {
+    current().map_or_else(asyncio_loop::get_running_loop, |task| task.state.tasks.event_loop().clone())
+}

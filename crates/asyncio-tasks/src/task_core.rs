@@ -1,0 +1,293 @@
+//! A task's life: scheduled, stepped, cancelled, done.
+//!
+//! A step polls the coroutine once. Before that, it delivers a cancellation that is due; after that, it looks whether one
+//! has come in meanwhile. The rules are asyncio's, with "the exception is thrown in" replaced by "the scope is told".
+//!
+//! ```text
+//!             cancel()                     cancel() accepted by a wait        all waits have ended
+//!   idle ───────────────▶ MUST_CANCEL   ─────────────────────▶ IN_FLIGHT ─────────────────────────┐
+//!    ▲                        │ next step                                                         │
+//!    │                        ▼                                                                   ▼
+//!    └──── a scope took it ◀── deliver: tell the innermost scope; none: drop the coroutine, done cancelled
+//! ```
+//!
+//! Invariants:
+//! 1. A task is in the ready queue at most once (`SCHEDULED`), save for one stale entry after an eager start.
+//! 2. `DONE` is set once, when the coroutine is gone and the outcome stored; then, and only then, waiters and callbacks are
+//!    told, each by an entry of the ready queue.
+//! 3. `MUST_CANCEL` and a message in `pending` go together, and so do `IN_FLIGHT` and one in `accepted`.
+//! 4. User code (the coroutine, destructors) runs inside `enter_task`, with nothing borrowed.
+
+use crate::current::enter_task;
+use crate::error::CancelledError;
+use crate::raw::TaskRef;
+use crate::scopes;
+use crate::task_state::{DoneCallback, Extra, Flags, Outcome};
+use crate::waits::{self, NO_SLOT, WaitId};
+use asyncio_loop::ContextSnapshot;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+impl TaskRef {
+    /// Puts a step of this task at the end of the ready queue, unless one is there.
+    pub(crate) fn schedule(&self) {
+        if !self.state.has(Flags::SCHEDULED) && !self.state.is_done() {
+            self.state.set(Flags::SCHEDULED);
+            self.state.tasks.event_loop().schedule(self.clone().into_step());
+        }
+    }
+
+    /// Runs one step, which uses up the entry of the ready queue.
+    pub(crate) fn run(self) {
+        if self.state.has(Flags::UNUSUAL) {
+            return self.run_unusual();
+        }
+        self.state.clear(Flags::SCHEDULED);
+        self.poll_once();
+    }
+
+    /// Polls the coroutine right now, before its first step is due.
+    pub(crate) fn start_eagerly(&self) {
+        if !self.state.has(Flags::STARTED) && !self.state.has(Flags::UNUSUAL) {
+            self.state.clear(Flags::SCHEDULED);
+            self.state.set(Flags::STALE_STEP);
+            self.poll_once();
+        }
+    }
+
+    /// Asks the task to end; see [`Task::cancel`](crate::Task::cancel).
+    pub(crate) fn cancel(&self, error: CancelledError) -> bool {
+        if self.state.is_done() {
+            return false;
+        }
+        self.state.requests.set(self.state.requests.get().saturating_add(1));
+        self.request(error);
+        true
+    }
+
+    /// As `cancel`, without counting: gives up what the task waits for, or has it cancelled at its next step.
+    fn request(&self, error: CancelledError) {
+        if !self.state.is_polling() && waits::cancel_all(self, &error) {
+            self.state.set(Flags::IN_FLIGHT);
+            return;
+        }
+        self.state.with_extra(|extra| extra.pending = Some(error));
+        self.state.set(Flags::MUST_CANCEL);
+        if !self.state.is_polling() {
+            self.schedule();
+        }
+    }
+
+    /// Takes back one request; the last one taken back withdraws a cancellation that was not delivered.
+    pub(crate) fn uncancel(&self) -> u32 {
+        let left = self.state.requests.get().saturating_sub(1);
+        self.state.requests.set(left);
+        if left == 0 && self.state.has(Flags::MUST_CANCEL) {
+            self.state.clear(Flags::MUST_CANCEL);
+            self.state.if_extra(|extra| extra.pending = None);
+        }
+        left
+    }
+
+    /// Throws `error` in this very step, from where the coroutine is: the caller returns `Pending` right after.
+    pub(crate) fn raise(&self, error: CancelledError) {
+        self.state.with_extra(|extra| extra.accepted = Some(error));
+        self.state.set(Flags::RAISED);
+    }
+
+    #[cold]
+    fn run_unusual(self) {
+        if self.state.has(Flags::STALE_STEP) {
+            self.state.clear(Flags::STALE_STEP);
+            return;
+        }
+        self.state.clear(Flags::SCHEDULED);
+        if self.state.is_done() {
+            return;
+        }
+        let mut due = None;
+        if self.state.has(Flags::IN_FLIGHT) {
+            let flight = waits::flight(&self);
+            if flight.outstanding {
+                // What is awaited has accepted the request and has not ended yet: it will schedule this task again.
+                return;
+            }
+            self.state.clear(Flags::IN_FLIGHT);
+            if flight.cancelled {
+                due = self.state.if_extra(|extra| extra.accepted.take()).flatten();
+            }
+        }
+        if self.state.has(Flags::MUST_CANCEL) {
+            self.state.clear(Flags::MUST_CANCEL);
+            let pending = self.state.if_extra(|extra| extra.pending.take()).flatten();
+            due = due.or(pending);
+        }
+        let is_over = due.is_some_and(|error| !self.deliver(error));
+        if !is_over {
+            self.poll_once();
+        }
+    }
+
+    /// Delivers a cancellation. `false` if that was the end of the task; otherwise it must be polled.
+    fn deliver(&self, error: CancelledError) -> bool {
+        // A coroutine that has not begun has no scope, and none of it runs.
+        match scopes::tell(self, error) {
+            Ok(()) => true,
+            Err(error) => {
+                self.end_cancelled(error);
+                false
+            }
+        }
+    }
+
+    /// Ends the task because its loop is closed.
+    pub(crate) fn destroy(&self) {
+        if !self.state.is_done() && !self.state.is_polling() {
+            self.end_cancelled(CancelledError::new(Some("the event loop was closed")));
+        }
+    }
+
+    /// Drops the coroutine where it stands and ends the task as cancelled.
+    fn end_cancelled(&self, error: CancelledError) {
+        let dropped = self.with_user_code(|| self.drop_future());
+        match dropped {
+            Ok(()) => {
+                self.put_outcome(Outcome::Cancelled);
+                self.finish(Some(error));
+            }
+            Err(panic) => self.end_panicked(panic),
+        }
+    }
+
+    fn end_panicked(&self, panic: Box<dyn std::any::Any + Send>) {
+        // The rest of a coroutine whose poll has panicked; a second panic in there is one too many, and is dropped.
+        let _ = self.with_user_code(|| self.drop_future());
+        self.state.with_extra(|extra| extra.panic = Some(panic));
+        self.state.set(Flags::UNSEEN_PANIC);
+        self.put_outcome(Outcome::Panicked);
+        self.finish(None);
+    }
+
+    /// Polls until the coroutine waits, is done, or is cancelled from inside.
+    fn poll_once(&self) {
+        self.state.set(Flags::STARTED);
+        loop {
+            match self.with_user_code(|| self.poll()) {
+                Err(panic) => return self.end_panicked(panic),
+                // Polled from inside its own poll, by a nested run of the loop: it will be polled again.
+                Ok(None) => return self.schedule(),
+                Ok(Some(true)) => return self.returned(),
+                Ok(Some(false)) if self.state.has(Flags::RAISED) => {
+                    self.state.clear(Flags::RAISED);
+                    let error = self.state.if_extra(|extra| extra.accepted.take()).flatten().unwrap_or_default();
+                    if !self.deliver(error) {
+                        return;
+                    }
+                }
+                Ok(Some(false)) => break,
+            }
+        }
+        if self.state.has(Flags::MUST_CANCEL) {
+            self.cancel_new_wait();
+        }
+    }
+
+    /// A request has come in while the coroutine ran: what it waits for now is cancelled at once.
+    #[cold]
+    fn cancel_new_wait(&self) {
+        let error = self.state.if_extra(|extra| extra.pending.clone()).flatten().unwrap_or_default();
+        if waits::cancel_all(self, &error) {
+            self.state.clear(Flags::MUST_CANCEL);
+            self.state.if_extra(|extra| extra.pending = None);
+            self.state.set(Flags::IN_FLIGHT);
+        } else {
+            // A bare yield, or something that is not ours: delivered at the next step.
+            self.schedule();
+        }
+    }
+
+    /// The coroutine has returned.
+    fn returned(&self) {
+        if self.state.has(Flags::MUST_CANCEL) || self.state.has(Flags::RAISED) {
+            // Cancelled from inside and then not waiting any more: the value is lost, as in asyncio.
+            let _ = self.with_user_code(|| self.drop_outcome());
+            let error = self.state.if_extra(|extra| extra.pending.take().or(extra.accepted.take())).flatten();
+            self.put_outcome(Outcome::Cancelled);
+            return self.finish(Some(error.unwrap_or_default()));
+        }
+        self.finish(None);
+    }
+
+    /// Runs code of the task's: in its context, as the current task, with panics caught. The one place where this crate calls
+    /// user code.
+    fn with_user_code<R>(&self, code: impl FnOnce() -> R) -> std::thread::Result<R> {
+        let _current = enter_task(self);
+        let mut context = self.state.if_extra(|extra| std::mem::take(&mut extra.context)).unwrap_or_default();
+        context.exchange();
+        let result = catch_unwind(AssertUnwindSafe(code));
+        context.exchange();
+        if !context.is_empty() {
+            self.keep_context(context);
+        }
+        result
+    }
+
+    fn keep_context(&self, context: ContextSnapshot) {
+        let previous = self.state.with_extra(|extra| std::mem::replace(&mut extra.context, context));
+        drop(previous);
+    }
+
+    /// The task is done: tells everybody, in order.
+    fn finish(&self, cancelled: Option<CancelledError>) {
+        let state = &self.state;
+        state.set(Flags::DONE);
+        if let Some(error) = &cancelled {
+            state.set(Flags::CANCELLED);
+            state.with_extra(|extra| extra.accepted = Some(error.clone()));
+        }
+        self.disconnect_wakers();
+        let joiner = state.joiner.replace(NO_SLOT);
+        if joiner != NO_SLOT {
+            waits::settle_slot(joiner, cancelled.as_ref());
+        }
+        let callbacks = state.if_extra(|extra| std::mem::take(&mut extra.callbacks)).unwrap_or_default();
+        for callback in callbacks {
+            callback.tell(state.tasks.event_loop(), cancelled.as_ref());
+        }
+        state.tasks.done(self);
+    }
+
+    /// How a task that is done was cancelled, with the message of the request.
+    pub(crate) fn cancelled_error(&self) -> Option<CancelledError> {
+        if !self.state.has(Flags::CANCELLED) {
+            return None;
+        }
+        Some(self.state.if_extra(|extra: &mut Extra| extra.accepted.clone()).flatten().unwrap_or_default())
+    }
+
+    /// Registers a wait to be settled when the task is done.
+    pub(crate) fn add_waiter(&self, wait: WaitId) {
+        let state = &self.state;
+        let is_first =
+            state.joiner.get() == NO_SLOT && state.if_extra(|extra| extra.callbacks.is_empty()).unwrap_or(true);
+        if is_first {
+            state.joiner.set(wait.slot());
+        } else {
+            state.with_extra(|extra| extra.callbacks.push(DoneCallback::Wait(wait)));
+        }
+    }
+
+    /// Takes back what `add_waiter` has registered. The wait still exists.
+    pub(crate) fn remove_waiter(&self, wait: WaitId) {
+        let state = &self.state;
+        if state.is_done() {
+            return;
+        }
+        if state.joiner.get() == wait.slot() {
+            state.joiner.set(NO_SLOT);
+        } else {
+            state.if_extra(|extra| {
+                extra.callbacks.retain(|callback| !matches!(callback, DoneCallback::Wait(other) if *other == wait));
+            });
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What a task knows of itself, besides its coroutine.
+//!
+//! The state of the many is kept in bits and small numbers in the cell. What few tasks have (a name, callbacks, a context
+//! of its own, scopes, a message) is in `Extra`, allocated when first used.
+
+use crate::error::CancelledError;
+use crate::loop_tasks::LoopTasks;
+use crate::raw::Header;
+use crate::waits::{NO_SLOT, WaitId};
+use crate::waker::RemoteWaker;
+use asyncio_loop::ContextSnapshot;
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+/// How a coroutine has ended. The payload of a panic and the message of a cancellation are in [`Extra`].
+#[derive(Debug)]
+pub(crate) enum Outcome<T> {
+    Returned(T),
+    Panicked,
+    Cancelled,
+}
+
+impl<T> Outcome<T> {
+    pub(crate) fn clone_with(&self, clone: fn(&T) -> T) -> Self {
+        match self {
+            Self::Returned(value) => Self::Returned(clone(value)),
+            Self::Panicked => Self::Panicked,
+            Self::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// Bits of [`TaskState::flags`].
+///
+/// `POLLING`: the coroutine is being polled (or dropped by its own step). `SCHEDULED`: a step is in the ready queue.
+/// `STALE_STEP`: that step was overtaken by an eager start and does nothing. `STARTED`: polled at least once. `DONE`: the
+/// outcome is there, or was taken. `CANCELLED`, with `DONE`: it ended cancelled. `MUST_CANCEL`: a request is to be
+/// delivered at the next step. `IN_FLIGHT`: what the task waits for has accepted a request and will resume it. `RAISED`: a
+/// `CancelledError` is on its way outwards, in this very step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flags(u16);
+
+impl Flags {
+    pub(crate) const POLLING: Self = Self(1);
+    pub(crate) const SCHEDULED: Self = Self(1 << 1);
+    pub(crate) const STALE_STEP: Self = Self(1 << 2);
+    pub(crate) const STARTED: Self = Self(1 << 3);
+    pub(crate) const DONE: Self = Self(1 << 4);
+    pub(crate) const CANCELLED: Self = Self(1 << 5);
+    pub(crate) const MUST_CANCEL: Self = Self(1 << 6);
+    pub(crate) const IN_FLIGHT: Self = Self(1 << 7);
+    pub(crate) const RAISED: Self = Self(1 << 8);
+    /// The coroutine has panicked, and nobody has been told yet.
+    pub(crate) const UNSEEN_PANIC: Self = Self(1 << 9);
+    /// Whatever makes a step more than a poll.
+    pub(crate) const UNUSUAL: Self = Self(Self::STALE_STEP.0 | Self::DONE.0 | Self::MUST_CANCEL.0 | Self::IN_FLIGHT.0);
+}
+
+/// The state of a task.
+pub(crate) struct TaskState {
+    pub(crate) tasks: Rc<LoopTasks>,
+    pub(crate) location: &'static Location<'static>,
+    extra: Cell<Option<Box<Extra>>>,
+    /// `cancelling()`.
+    pub(crate) requests: Cell<u32>,
+    /// The first of the waits that this task is suspended in.
+    pub(crate) first_wait: Cell<u32>,
+    /// The wait of whoever awaits this task, if that was the first to be told of its end.
+    pub(crate) joiner: Cell<u32>,
+    /// The number in the default name.
+    pub(crate) number: u32,
+    flags: Cell<Flags>,
+}
+
+/// The state of few tasks.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    pub(crate) name: Option<Rc<str>>,
+    /// What the task's steps run in; here while none does.
+    pub(crate) context: ContextSnapshot,
+    pub(crate) callbacks: Vec<DoneCallback>,
+    /// Of the request that something has accepted, and then of the end as cancelled.
+    pub(crate) accepted: Option<CancelledError>,
+    /// Of the request that is to be delivered at the next step.
+    pub(crate) pending: Option<CancelledError>,
+    /// The outermost of the catch scopes that are entered.
+    pub(crate) first_scope: u32,
+    pub(crate) panic: Option<Box<dyn Any + Send>>,
+    /// A `fn(&T) -> T`, once there is more than one handle that may take the outcome.
+    pub(crate) cloner: Option<Box<dyn Any>>,
+}
+
+/// What is told when a task or future is done, in order of registration.
+pub(crate) enum DoneCallback {
+    /// Somebody waits.
+    Wait(WaitId),
+    /// A closure, with the key by which it can be removed and the context it runs in.
+    Call { key: u64, context: ContextSnapshot, call: Box<dyn FnOnce()> },
+}
+
+impl fmt::Debug for DoneCallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wait(wait) => f.debug_tuple("Wait").field(wait).finish(),
+            Self::Call { key, .. } => f.debug_struct("Call").field("key", key).finish_non_exhaustive(),
+        }
+    }
+}
+
+impl TaskState {
+    pub(crate) fn new(tasks: Rc<LoopTasks>, location: &'static Location<'static>) -> Self {
+        Self {
+            number: LoopTasks::next_number(),
+            tasks,
+            location,
+            extra: Cell::new(None),
+            requests: Cell::new(0),
+            first_wait: Cell::new(NO_SLOT),
+            joiner: Cell::new(NO_SLOT),
+            flags: Cell::new(Flags(0)),
+        }
+    }
+
+    /// Whether any of these bits is set.
+    pub(crate) fn has(&self, flags: Flags) -> bool {
+        self.flags.get().0 & flags.0 != 0
+    }
+
+    pub(crate) fn set(&self, flags: Flags) {
+        self.flags.set(Flags(self.flags.get().0 | flags.0));
+    }
+
+    pub(crate) fn clear(&self, flags: Flags) {
+        self.flags.set(Flags(self.flags.get().0 & !flags.0));
+    }
+
+    pub(crate) fn is_polling(&self) -> bool {
+        self.has(Flags::POLLING)
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.has(Flags::DONE)
+    }
+
+    /// Works on the extra state, making it if need be. `work` runs no user code.
+    pub(crate) fn with_extra<R>(&self, work: impl FnOnce(&mut Extra) -> R) -> R {
+        let mut extra =
+            self.extra.take().unwrap_or_else(|| Box::new(Extra { first_scope: NO_SLOT, ..Extra::default() }));
+        let result = work(&mut extra);
+        self.extra.set(Some(extra));
+        result
+    }
+
+    /// Works on the extra state, if there is any. `work` runs no user code.
+    pub(crate) fn if_extra<R>(&self, work: impl FnOnce(&mut Extra) -> R) -> Option<R> {
+        let mut extra = self.extra.take()?;
+        let result = work(&mut extra);
+        self.extra.set(Some(extra));
+        Some(result)
+    }
+
+    /// Callable from any thread.
+    pub(crate) fn is_own_thread(&self) -> bool {
+        self.tasks.is_own_thread()
+    }
+
+    /// Callable from any thread.
+    pub(crate) fn remote_waker(&self, header: NonNull<Header>) -> RemoteWaker {
+        self.tasks.remote_waker(header)
+    }
+
+    pub(crate) fn name(&self) -> Rc<str> {
+        self.if_extra(|extra| extra.name.clone()).flatten().unwrap_or_else(|| format!("Task-{}", self.number).into())
+    }
+}
+
+impl fmt::Debug for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match () {
+            () if self.has(Flags::CANCELLED) => "cancelled",
+            () if self.is_done() => "finished",
+            () if self.requests.get() > 0 => "cancelling",
+            () => "pending",
+        };
+        f.debug_struct("Task")
+            .field("name", &self.name())
+            .field("state", &state)
+            .field("created_at", &self.location.to_string())
+            .finish()
+    }
+}

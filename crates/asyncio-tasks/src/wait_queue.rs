@@ -1,0 +1,197 @@
+//! `WaitQueue`: tasks that wait for their turn, oldest first. The one place where waiting is made fair.
+//!
+//! Every primitive above is a few lines on top of this: a lock wakes the head of its queue, an event everybody, a queue the
+//! next one who was not woken yet. A waiter keeps its place until its task has run again; what it does then, or when it is
+//! dropped instead, is the primitive's affair, which learns by [`Wait::state`] whether it had been woken.
+//!
+//! Works under any executor: where no task of ours is polling, the waker of the poll is used.
+//!
+//! Invariants:
+//! 1. A wait is in the queue from its first poll until it is done or dropped, in order of arrival.
+//! 2. Each wait is woken at most once. A wait that was cancelled is not woken any more.
+
+use crate::waits::{self, Link, QueueEnds, WaitId, WaitState};
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+/// Tasks that wait, oldest first. Clones are the same queue.
+///
+/// For authors of synchronisation primitives.
+///
+/// # asyncio
+///
+/// The `deque` of futures that each of its primitives keeps.
+#[derive(Clone, Default)]
+pub struct WaitQueue {
+    ends: Rc<RefCell<Ends>>,
+}
+
+struct Ends {
+    ends: QueueEnds,
+    len: usize,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self { ends: QueueEnds::EMPTY, len: 0 }
+    }
+}
+
+/// What has become of a [`Wait`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaiterState {
+    /// It has not been polled, or is done: it is in no queue.
+    Absent,
+    /// It waits.
+    Waiting,
+    /// It was woken, and its task has not run since.
+    Woken,
+    /// Its task was cancelled while it waited, and has not run since.
+    Cancelled,
+}
+
+impl WaitQueue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Waits to be woken. The place in the queue is taken at the first poll.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives up the place. Whether it had been woken is to be asked before, by [`Wait::state`].
+    pub fn wait(&self) -> Wait {
+        Wait { queue: self.clone(), id: None }
+    }
+
+    /// Wakes the one at the head, unless it has been woken or cancelled already; says whether it did.
+    pub fn wake_head(&self) -> bool {
+        let head = self.ends.borrow().ends.find(|_, _| true);
+        head.is_some_and(waits::wake)
+    }
+
+    /// Wakes the first one that has neither been woken nor cancelled; says whether there was one.
+    pub fn wake_next(&self) -> bool {
+        let next = self.ends.borrow().ends.find(|_, state| state == WaitState::Waiting);
+        next.is_some_and(waits::wake)
+    }
+
+    /// Wakes everybody, in order; says how many.
+    pub fn wake_all(&self) -> usize {
+        let mut woken = 0;
+        while self.wake_next() {
+            woken += 1;
+        }
+        woken
+    }
+
+    /// How many are in the queue, woken and cancelled ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.borrow().len
+    }
+
+    /// Whether nobody is in the queue.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether everybody in the queue was cancelled; so it is if nobody is in it.
+    #[must_use]
+    pub fn all_cancelled(&self) -> bool {
+        self.is_empty() || self.ends.borrow().ends.find(|_, state| state != WaitState::Cancelled).is_none()
+    }
+
+    /// How many have neither been woken nor cancelled.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let mut waiting = 0;
+        self.ends.borrow().ends.find(|_, state| {
+            waiting += usize::from(state == WaitState::Waiting);
+            false
+        });
+        waiting
+    }
+}
+
+impl fmt::Debug for WaitQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitQueue").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// A place in a [`WaitQueue`]. It is `Unpin`, so that a primitive can hold it in a future of its own.
+#[must_use = "futures do nothing unless they are awaited"]
+pub struct Wait {
+    queue: WaitQueue,
+    id: Option<WaitId>,
+}
+
+impl Wait {
+    /// What has become of it.
+    #[must_use]
+    pub fn state(&self) -> WaiterState {
+        match self.id.map(waits::state) {
+            None => WaiterState::Absent,
+            Some(WaitState::Waiting | WaitState::Forwarded) => WaiterState::Waiting,
+            Some(WaitState::Decided) => WaiterState::Woken,
+            Some(WaitState::Cancelled) => WaiterState::Cancelled,
+        }
+    }
+
+    /// Gives up the place, as dropping does.
+    pub fn leave(&mut self) {
+        if let Some(id) = self.id.take() {
+            {
+                let mut ends = self.queue.ends.borrow_mut();
+                ends.ends.remove(id);
+                ends.len -= 1;
+            }
+            waits::end(id);
+        }
+    }
+}
+
+impl Future for Wait {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match (self.state(), self.id) {
+            (WaiterState::Woken, _) => {
+                self.leave();
+                return Poll::Ready(());
+            }
+            (WaiterState::Waiting, Some(id)) => waits::renew(id, cx),
+            (WaiterState::Absent, _) => {
+                let id = waits::begin(cx, Link::None);
+                let mut ends = self.queue.ends.borrow_mut();
+                ends.ends.push(id);
+                ends.len += 1;
+                drop(ends);
+                self.id = Some(id);
+            }
+            _ => {}
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl fmt::Debug for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wait").field("state", &self.state()).finish()
+    }
+}

@@ -1,0 +1,410 @@
+//! Waits: the places where tasks are suspended, and how a cancellation reaches them.
+//!
+//! Whoever waits for something of ours (a lock, a timer, a future, a task) has a record here. It says who is to be
+//! resumed, and whether the matter is decided. The records of a thread lie in one table, so that waiting allocates nothing
+//! and needs no pointer: a record that is gone is not found.
+//!
+//! A task knows the records that it is suspended in: one, unless it waits for several things at once (`join!`). Cancelling a
+//! suspended task cancels these waits. That is asyncio's `fut_waiter`.
+//!
+//! Invariants:
+//! 1. A wait is decided once: it leaves `Waiting` (or `Forwarded`) for `Decided` or `Cancelled` and never comes back.
+//! 2. A record is in its task's list exactly while it exists, and in at most one queue.
+//! 3. Nothing is borrowed while a waker is called or a cancellation is passed on.
+//!
+//! Absent on purpose: fairness. That is the order of a [`WaitQueue`](crate::WaitQueue).
+
+use crate::current::current;
+use crate::error::CancelledError;
+use crate::raw::TaskRef;
+use asyncio_driver::{Slots, Token};
+use asyncio_loop::{Step, TokenStep};
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+/// Names a wait.
+pub(crate) type WaitId = Token;
+
+/// The slot of no wait and no scope.
+pub(crate) const NO_SLOT: u32 = u32::MAX;
+
+/// What has become of a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitState {
+    /// Nothing yet.
+    Waiting,
+    /// A request was passed on to what is waited for, and accepted there.
+    Forwarded,
+    /// What was waited for has come; the one who waits will be resumed with it.
+    Decided,
+    /// The wait was given up by a cancellation, which is delivered when the task is resumed.
+    Cancelled,
+}
+
+/// What passes a cancellation on, where that is more than giving up the wait.
+pub(crate) trait CancelTarget {
+    /// As `Future.cancel`: whether the request was accepted.
+    fn cancel(&self, error: &CancelledError) -> bool;
+}
+
+#[derive(Debug)]
+struct Wait {
+    state: WaitState,
+    /// The task that is suspended here, unless it is a foreign executor's.
+    task: Option<TaskRef>,
+    /// The task that is awaited, if it is one and the wait is linked to it.
+    awaited: Option<TaskRef>,
+    rare: Option<Box<Rare>>,
+    /// The next wait of the same task.
+    sibling: u32,
+    /// Neighbours in a queue.
+    previous: u32,
+    next: u32,
+}
+
+/// What few waits have.
+#[derive(Default)]
+struct Rare {
+    /// To be woken in place of the task: a foreign one, or that of a combinator inside the task.
+    waker: Option<Waker>,
+    target: Option<Rc<dyn CancelTarget>>,
+}
+
+impl fmt::Debug for Rare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rare").field("waker", &self.waker).finish_non_exhaustive()
+    }
+}
+
+thread_local! {
+    static WAITS: RefCell<Slots<Wait>> = const { RefCell::new(Slots::new()) };
+}
+
+/// What a wait is linked to: where a cancellation goes.
+pub(crate) enum Link {
+    /// Nowhere: the wait is given up.
+    None,
+    Task(TaskRef),
+    Target(Rc<dyn CancelTarget>),
+}
+
+impl Link {
+    /// Passes a cancellation on; says whether it was accepted.
+    pub(crate) fn cancel(&self, error: &CancelledError) -> bool {
+        match self {
+            Self::None => false,
+            Self::Task(task) => task.cancel(error.clone()),
+            Self::Target(target) => target.cancel(error),
+        }
+    }
+}
+
+/// Begins to wait on behalf of whoever polls with `cx`.
+pub(crate) fn begin(cx: &Context<'_>, link: Link) -> WaitId {
+    let task = current();
+    let waker = match &task {
+        Some(task) if task.owns_waker(cx.waker()) => None,
+        _ => Some(cx.waker().clone()),
+    };
+    let (awaited, target) = match link {
+        Link::None => (None, None),
+        Link::Task(task) => (Some(task), None),
+        Link::Target(target) => (None, Some(target)),
+    };
+    let rare = (waker.is_some() || target.is_some()).then(|| Box::new(Rare { waker, target }));
+    let sibling = task.as_ref().map_or(NO_SLOT, |task| task.state.first_wait.get());
+    let wait = Wait {
+        state: WaitState::Waiting,
+        task: task.clone(),
+        awaited,
+        rare,
+        sibling,
+        previous: NO_SLOT,
+        next: NO_SLOT,
+    };
+    let id = WAITS.with_borrow_mut(|waits| waits.insert(wait));
+    if let Some(task) = task {
+        task.state.first_wait.set(id.slot());
+    }
+    id
+}
+
+/// Says that the wait goes on, on behalf of whoever polls with `cx` now.
+pub(crate) fn renew(id: WaitId, cx: &Context<'_>) {
+    let old = WAITS.with_borrow_mut(|waits| {
+        let wait = waits.get_mut(id)?;
+        if let Some(task) = &wait.task
+            && task.owns_waker(cx.waker())
+        {
+            return wait.rare.as_mut()?.waker.take();
+        }
+        let rare = wait.rare.get_or_insert_default();
+        if rare.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return None;
+        }
+        rare.waker.replace(cx.waker().clone())
+    });
+    drop(old);
+    adopt(id);
+}
+
+/// Moves a wait to the task that polls it now, if it was begun by another one.
+fn adopt(id: WaitId) {
+    let new = current();
+    let moved = WAITS.with_borrow_mut(|waits| {
+        let wait = waits.get_mut(id)?;
+        if wait.task == new {
+            return None;
+        }
+        let old = wait.task.take();
+        if let Some(old) = &old {
+            unlink(waits, id, old);
+        }
+        let wait = waits.get_mut(id)?;
+        wait.sibling = new.as_ref().map_or(NO_SLOT, |task| task.state.first_wait.get());
+        wait.task = new.clone();
+        if let Some(new) = &new {
+            new.state.first_wait.set(id.slot());
+        }
+        old
+    });
+    drop(moved);
+}
+
+/// What has become of a wait; `Decided` if it is gone.
+pub(crate) fn state(id: WaitId) -> WaitState {
+    WAITS.with_borrow(|waits| waits.get(id).map_or(WaitState::Decided, |wait| wait.state))
+}
+
+/// Ends a wait, which must not be in a queue any more.
+pub(crate) fn end(id: WaitId) {
+    // The table is gone at the end of the thread, and with it the waits.
+    let gone = WAITS.try_with(|waits| {
+        let mut waits = waits.borrow_mut();
+        let task = waits.get(id)?.task.clone();
+        if let Some(task) = task {
+            unlink(&mut waits, id, &task);
+        }
+        waits.remove(id)
+    });
+    drop(gone);
+}
+
+/// Takes a wait out of the list of its task.
+fn unlink(waits: &mut Slots<Wait>, id: WaitId, task: &TaskRef) {
+    let after = waits.get(id).map_or(NO_SLOT, |wait| wait.sibling);
+    if task.state.first_wait.get() == id.slot() {
+        task.state.first_wait.set(after);
+        return;
+    }
+    let mut slot = task.state.first_wait.get();
+    while let Some((_, wait)) = waits.in_slot_mut(slot) {
+        if wait.sibling == id.slot() {
+            wait.sibling = after;
+            return;
+        }
+        slot = wait.sibling;
+    }
+}
+
+/// Decides a wait and resumes who waits. `false` if it was decided before.
+pub(crate) fn wake(id: WaitId) -> bool {
+    settle(id, None)
+}
+
+/// Decides a wait for something that can itself end cancelled, and resumes who waits. `false` if it was decided before.
+pub(crate) fn settle(id: WaitId, cancelled: Option<&CancelledError>) -> bool {
+    let resume = WAITS.with_borrow_mut(|waits| {
+        let wait = waits.get_mut(id)?;
+        let own_request = match wait.state {
+            WaitState::Waiting => false,
+            WaitState::Forwarded => true,
+            WaitState::Decided | WaitState::Cancelled => return None,
+        };
+        // Cancelled because this task asked for it: then it is this task that is cancelled. Otherwise it is a value.
+        if let (true, Some(error), Some(task)) = (own_request, cancelled, &wait.task) {
+            wait.state = WaitState::Cancelled;
+            task.state.with_extra(|extra| extra.accepted = Some(error.clone()));
+        } else {
+            wait.state = WaitState::Decided;
+        }
+        Some(Resume::of(wait))
+    });
+    resume.map(Resume::go).is_some()
+}
+
+/// As `settle`, for the wait in a slot, which exists.
+pub(crate) fn settle_slot(slot: u32, cancelled: Option<&CancelledError>) {
+    let id = WAITS.with_borrow_mut(|waits| waits.in_slot_mut(slot).map(|(id, _)| id));
+    if let Some(id) = id {
+        settle(id, cancelled);
+    }
+}
+
+/// Who is to be resumed.
+enum Resume {
+    Task(TaskRef),
+    Waker(Waker),
+    Nobody,
+}
+
+impl Resume {
+    fn of(wait: &Wait) -> Self {
+        if let Some(waker) = wait.rare.as_ref().and_then(|rare| rare.waker.clone()) {
+            return Self::Waker(waker);
+        }
+        wait.task.clone().map_or(Self::Nobody, Self::Task)
+    }
+
+    fn go(self) {
+        match self {
+            Self::Task(task) => task.schedule(),
+            Self::Waker(waker) => waker.wake(),
+            Self::Nobody => {}
+        }
+    }
+}
+
+/// What the waits of a task say about a cancellation that is in flight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flight {
+    /// Something has yet to end.
+    pub(crate) outstanding: bool,
+    /// A wait was given up.
+    pub(crate) cancelled: bool,
+}
+
+/// Looks at the waits of a task.
+pub(crate) fn flight(task: &TaskRef) -> Flight {
+    let mut flight = Flight::default();
+    WAITS.with_borrow_mut(|waits| {
+        let mut slot = task.state.first_wait.get();
+        while let Some((_, wait)) = waits.in_slot_mut(slot) {
+            flight.outstanding |= wait.state == WaitState::Forwarded;
+            flight.cancelled |= wait.state == WaitState::Cancelled;
+            slot = wait.sibling;
+        }
+    });
+    flight
+}
+
+/// Cancels the waits of a suspended task; says whether any of them has accepted.
+pub(crate) fn cancel_all(task: &TaskRef, error: &CancelledError) -> bool {
+    let mut ids = Vec::new();
+    WAITS.with_borrow_mut(|waits| {
+        let mut slot = task.state.first_wait.get();
+        while let Some((id, wait)) = waits.in_slot_mut(slot) {
+            ids.push(id);
+            slot = wait.sibling;
+        }
+    });
+    // Every wait is told, whatever the others say.
+    ids.into_iter().fold(false, |accepted, id| cancel(id, task, error) || accepted)
+}
+
+/// Cancels one wait; says whether it has accepted.
+fn cancel(id: WaitId, task: &TaskRef, error: &CancelledError) -> bool {
+    let link = WAITS.with_borrow_mut(|waits| {
+        let wait = waits.get_mut(id)?;
+        if wait.state != WaitState::Waiting && wait.state != WaitState::Forwarded {
+            return None;
+        }
+        let target = wait.rare.as_ref().and_then(|rare| rare.target.clone());
+        let link = match (&wait.awaited, target) {
+            (Some(awaited), _) => Link::Task(awaited.clone()),
+            (None, Some(target)) => Link::Target(target),
+            (None, None) => Link::None,
+        };
+        let new = if matches!(link, Link::None) { WaitState::Cancelled } else { WaitState::Forwarded };
+        Some((link, std::mem::replace(&mut wait.state, new)))
+    });
+    let Some((link, before)) = link else { return false };
+    if matches!(link, Link::None) {
+        task.state.with_extra(|extra| extra.accepted = Some(error.clone()));
+        task.schedule();
+        return true;
+    }
+    let accepted = link.cancel(error);
+    if !accepted {
+        WAITS.with_borrow_mut(|waits| {
+            if let Some(wait) = waits.get_mut(id).filter(|wait| wait.state == WaitState::Forwarded) {
+                wait.state = before;
+            }
+        });
+    }
+    accepted
+}
+
+/// A wait in a queue, for [`WaitQueue`](crate::WaitQueue).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueEnds {
+    pub(crate) first: u32,
+    pub(crate) last: u32,
+}
+
+impl QueueEnds {
+    pub(crate) const EMPTY: Self = Self { first: NO_SLOT, last: NO_SLOT };
+
+    /// Appends a wait.
+    pub(crate) fn push(&mut self, id: WaitId) {
+        WAITS.with_borrow_mut(|waits| {
+            let previous = std::mem::replace(&mut self.last, id.slot());
+            match waits.in_slot_mut(previous) {
+                Some((_, wait)) => wait.next = id.slot(),
+                None => self.first = id.slot(),
+            }
+            if let Some(wait) = waits.get_mut(id) {
+                (wait.previous, wait.next) = (previous, NO_SLOT);
+            }
+        });
+    }
+
+    /// Removes a wait that is in this queue.
+    pub(crate) fn remove(&mut self, id: WaitId) {
+        let _ = WAITS.try_with(|waits| {
+            let mut waits = waits.borrow_mut();
+            let Some(wait) = waits.get_mut(id) else { return };
+            let (previous, next) = (wait.previous, wait.next);
+            match waits.in_slot_mut(previous) {
+                Some((_, wait)) => wait.next = next,
+                None => self.first = next,
+            }
+            match waits.in_slot_mut(next) {
+                Some((_, wait)) => wait.previous = previous,
+                None => self.last = previous,
+            }
+        });
+    }
+
+    /// The wait at the head, and the one after each.
+    pub(crate) fn find(&self, mut wanted: impl FnMut(WaitId, WaitState) -> bool) -> Option<WaitId> {
+        WAITS.with_borrow_mut(|waits| {
+            let mut slot = self.first;
+            while let Some((id, wait)) = waits.in_slot_mut(slot) {
+                if wanted(id, wait.state) {
+                    return Some(id);
+                }
+                slot = wait.next;
+            }
+            None
+        })
+    }
+}
+
+/// The task that is suspended in a wait.
+pub(crate) fn task_of(id: WaitId) -> Option<TaskRef> {
+    WAITS.with_borrow(|waits| waits.get(id).and_then(|wait| wait.task.clone()))
+}
+
+/// The step that decides a wait: what timers and callbacks schedule.
+pub(crate) fn wake_step(wait: WaitId) -> Step {
+    struct Wake;
+    impl TokenStep for Wake {
+        fn run(wait: WaitId) {
+            wake(wait);
+        }
+    }
+    Step::of_token::<Wake>(wait)
+}
