@@ -12,9 +12,8 @@
 //! 3. Every timer in the wheel has a later tick than `self.tick`, every timer in the heap has not. A timer's level is
 //!    that of the highest group of six bits in which its tick differs from `self.tick`, so within a level all
 //!    timers lie at higher indices than the current one, and lower levels are due before higher ones.
-//! 4. Memory is bounded by the number of live timers: the wheel forgets a cancelled timer at once, the heap at the latest
-//!    when half of its entries are cancelled.
-//!
+//! 4. Memory is bounded by the highest number of timers that were live at a time: the wheel forgets a cancelled timer at
+//!    once, the heap at the latest when half of its entries are cancelled. `trim` gives it back when there are none.
 //! 5. A timer that is due keeps its value until [`take`](Timers::take): it can be cancelled until the very last moment.
 //!
 //! Absent on purpose: what a timer does. The loop appends what is due to its ready queue.
