@@ -25,7 +25,6 @@ pub struct Step {
 
 /// What a [`Step`] is about: an address, or a token where an address would have to be kept valid.
 #[derive(Clone, Copy)]
-#[expect(clippy::exhaustive_structs, reason = "read by the functions of a `StepVTable`")]
 pub union StepData {
     /// An address.
     pub pointer: NonNull<()>,
