@@ -23,7 +23,9 @@ pub(crate) fn tour() -> io::Result<Done> {
     event_loop.run_forever()?;
     let nanos = (event_loop.time() - begin) * 1e9 / CALLBACKS as f64;
     assert!(ran.borrow().iter().copied().eq((0..CALLBACKS).filter(|n| n % 10 != 9)), "out of order");
-    say(format_args!("{CALLBACKS} callbacks scheduled, every tenth cancelled, the rest ran in order: {nanos:.0} ns each"));
+    say(format_args!(
+        "{CALLBACKS} callbacks scheduled, every tenth cancelled, the rest ran in order: {nanos:.0} ns each"
+    ));
     event_loop.close()?;
     assert!(event_loop.run_forever().is_err(), "a closed loop ran");
     Ok(Done::new(ran.borrow().len(), "callbacks ran in the order of scheduling"))

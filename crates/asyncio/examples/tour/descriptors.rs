@@ -35,7 +35,10 @@ pub(crate) fn tour() -> io::Result<Done> {
     assert_eq!((received.get().0, sent.get()), (BYTES, received.get().1), "not all bytes arrived, or not in order");
     assert_eq!(event_loop.pending(), [], "something is still watched");
     let megabytes = BYTES >> 20;
-    say(format_args!("{megabytes} MiB through a TCP connection, checksums equal: {:.0} MiB/s", megabytes as f64 / seconds));
+    say(format_args!(
+        "{megabytes} MiB through a TCP connection, checksums equal: {:.0} MiB/s",
+        megabytes as f64 / seconds
+    ));
     event_loop.close()?;
     Ok(Done::new(BYTES, "bytes over TCP by readers and writers"))
 }

@@ -34,7 +34,9 @@ pub(crate) fn tour() -> io::Result<Done> {
         event_loop.run_forever()
     })?;
     let nanos = (event_loop.time() - begin) * 1e9 / (THREADS * POSTS) as f64;
-    say(format_args!("{THREADS} threads made {POSTS} calls each; none lost, each thread's in order: {nanos:.0} ns each"));
+    say(format_args!(
+        "{THREADS} threads made {POSTS} calls each; none lost, each thread's in order: {nanos:.0} ns each"
+    ));
 
     // There and back: the loop sleeps each time.
     let (ask, asked) = std::sync::mpsc::channel();

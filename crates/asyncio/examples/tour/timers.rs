@@ -34,7 +34,12 @@ pub(crate) fn tour() -> io::Result<Done> {
     assert!(late.len() == 8 && late.iter().all(|seconds| *seconds > -1e-9), "early: {late:?}");
     let worst = late.iter().copied().fold(0.0, f64::max);
     let mean = late.iter().sum::<f64>() / late.len() as f64;
-    say(format_args!("{} timers fired, none early; late by {:.0} us, {:.0} us at worst", late.len(), mean * 1e6, worst * 1e6));
+    say(format_args!(
+        "{} timers fired, none early; late by {:.0} us, {:.0} us at worst",
+        late.len(),
+        mean * 1e6,
+        worst * 1e6
+    ));
     event_loop.close()?;
     Ok(Done::new(TIMEOUTS as usize + late.len(), "timers set, nearly all cancelled, none early"))
 }
