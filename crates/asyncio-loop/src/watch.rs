@@ -115,7 +115,7 @@ impl EventLoop {
     ///
     /// Level-triggered: as long as it stays readable, once in each iteration in which the driver is asked. A reader that
     /// `fd` had before is replaced; a writer stays. The descriptor must stay open until
-    /// [`remove_reader`](Self::remove_reader).
+    /// [`remove_reader`](Self::remove_reader), which goes by its number: a duplicate (`try_clone`) is another descriptor.
     ///
     /// # Errors
     ///
