@@ -154,11 +154,20 @@ impl<T: 'static> Source<T> {
         }
     }
 
-    pub(crate) fn forget(&self, key: CallbackKey) {
+    pub(crate) fn forget(&self, key: CallbackKey) -> usize {
         match self {
             Self::Task(task) => task.remove_done_callback(key),
             Self::Future(future, _) => future.remove_done_callback(key),
-        };
+        }
+    }
+
+    /// Whether both are the same task or future.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Task(this), Self::Task(other)) => this.to_any() == other.to_any(),
+            (Self::Future(this, _), Self::Future(other, _)) => this.is_same(other),
+            _ => false,
+        }
     }
 
     /// Whether it is a task that has panicked, with nobody told yet.

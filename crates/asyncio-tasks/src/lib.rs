@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod any_future;
 mod as_completed;
 mod catch;
 mod current;
@@ -26,6 +27,7 @@ mod wait_queue;
 mod waits;
 mod waker;
 
+pub use any_future::{AnyFuture, AwaitAny, ensure_future};
 pub use as_completed::{AsCompleted, NextCompleted, NextCompletedIter, as_completed};
 pub use catch::{CatchCancelled, Reraise, catch_cancelled};
 pub use ensure::{Ensure, Gatherable};

@@ -4,16 +4,16 @@
 pub use asyncio_driver::{Signal, SignalError};
 pub use asyncio_loop::{
     ClosedError, Context, ContextToken, ContextVar, DefaultEventLoopPolicy, Delay, EventLoop, EventLoopPolicy,
-    ExceptionContext, Handle, IntoDeadline, IntoDelay, IntoTimeout, LoopBuilder, LoopHandle, LoopStatistics, NoLoopError,
-    RemoteCallHandle, RunError, TimerHandle, Trigger, copy_context, get_event_loop, get_event_loop_policy,
+    ExceptionContext, Handle, IntoDeadline, IntoDelay, IntoTimeout, LoopBuilder, LoopHandle, LoopStatistics,
+    NoLoopError, RemoteCallHandle, RunError, TimerHandle, Trigger, copy_context, get_event_loop, get_event_loop_policy,
     get_running_loop, new_event_loop, set_event_loop, set_event_loop_policy, try_get_running_loop,
 };
 pub use asyncio_tasks::{
-    ALL_COMPLETED, AbortOnDrop, AnyTask, AsCompleted, CallbackKey, CancelHandle, CancelledError, ErrorGroup,
+    ALL_COMPLETED, AbortOnDrop, AnyFuture, AnyTask, AsCompleted, CallbackKey, CancelHandle, CancelledError, ErrorGroup,
     FIRST_COMPLETED, FIRST_EXCEPTION, Future, InvalidStateError, RescheduleError, ResultError, RunUntilCompleteError,
     Runner, RunnerBuilder, RunnerError, SetResultError, Task, TaskFactory, TaskGroup, TaskGroupError, ThreadFuture,
-    ThreadFutureError, Timeout, TimeoutError, all_tasks, as_completed, catch_cancelled, create_task, current_task, gather,
-    run, shield, sleep, timeout, timeout_at, try_gather, try_run, wait, wait_for, yield_now,
+    ThreadFutureError, Timeout, TimeoutError, all_tasks, as_completed, catch_cancelled, create_task, current_task,
+    ensure_future, gather, run, shield, sleep, timeout, timeout_at, try_gather, try_run, wait, wait_for, yield_now,
 };
 
 /// The extension traits that give a loop and its handle the methods of all floors. Nothing else.
@@ -27,7 +27,7 @@ pub mod driver {
     pub use asyncio_driver::EpollDriver;
     pub use asyncio_driver::{
         Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
-        ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, PollingDriver, Readiness, Source, StreamEndpoint, Token,
-        new_driver,
+        ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, PollingDriver, Readiness, Source, StreamEndpoint,
+        Token, new_driver,
     };
 }
