@@ -8,6 +8,15 @@ pub use asyncio_loop::{
     NoLoopError, RemoteCallHandle, RunError, TimerHandle, Trigger, copy_context, get_event_loop, get_event_loop_policy,
     get_running_loop, new_event_loop, set_event_loop, set_event_loop_policy, try_get_running_loop,
 };
+pub use asyncio_queue::{
+    GetError, LifoQueue, PriorityQueue, PutError, Queue, QueueEmpty, QueueFull, QueueShutDown, QueueStatistics, Receiver,
+    Sender, TaskDoneError,
+};
+pub use asyncio_sync::{
+    Barrier, BarrierStatistics, BoundedSemaphore, BrokenBarrierError, Condition, ConditionAcquire, ConditionGuard,
+    ConditionStatistics, Event, EventStatistics, EventWait, Lock, LockAcquire, LockGuard, LockStatistics, NotifyError,
+    OverReleaseError, ReleaseError, Semaphore, SemaphoreAcquire, SemaphorePermit, SemaphoreStatistics,
+};
 pub use asyncio_tasks::{
     ALL_COMPLETED, AbortOnDrop, AnyFuture, AnyTask, AsCompleted, CallbackKey, CancelHandle, CancelledError, ErrorGroup,
     FIRST_COMPLETED, FIRST_EXCEPTION, Future, InvalidStateError, RescheduleError, ResultError, RunUntilCompleteError,

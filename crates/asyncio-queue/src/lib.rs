@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod queue;
+mod halves;
+mod statistics;
+
+mod core;
+mod storage;
+
+pub use error::{GetError, PutError, QueueEmpty, QueueFull, QueueShutDown, TaskDoneError};
+pub use halves::{Receiver, Sender};
+pub use queue::{LifoQueue, PriorityQueue, Queue};
+pub use statistics::QueueStatistics;
