@@ -1,0 +1,195 @@
+//! Waiting for tasks and futures: `await`, `shield`, `gather`, `wait_for`, `wait`, `as_completed`.
+
+use crate::case::{Args, Body, Read, Ref, Target, invalid};
+use crate::control::{Flow, Frame, Step};
+use crate::event;
+use crate::fault::{Fault, Outcome};
+use crate::state::seconds;
+use asyncio::{AnyFuture, CancelledError, as_completed, create_task, current_task, ensure_future};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// Operations that wait for tasks and futures.
+#[derive(Debug)]
+pub(crate) enum WaitOp {
+    Await(Target),
+    WaitFor { target: Target, ticks: Option<i64> },
+    Wait { items: Vec<Ref>, ticks: Option<i64>, when: When },
+    AsCompleted { targets: Vec<Target>, ticks: Option<i64>, body: Body },
+}
+
+/// When `wait` has waited enough.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    AllCompleted,
+    FirstCompleted,
+    FirstException,
+}
+
+impl WaitOp {
+    pub(crate) fn read(args: &Args<'_>) -> Read<Option<Self>> {
+        Ok(Some(match args.name {
+            "await" => Self::Await(args.target(0)?),
+            "wait_for" => Self::WaitFor { target: args.target(0)?, ticks: args.optional_number(1)? },
+            "wait" => {
+                let when = match args.text(2)?.as_str() {
+                    "ALL_COMPLETED" => When::AllCompleted,
+                    "FIRST_COMPLETED" => When::FirstCompleted,
+                    "FIRST_EXCEPTION" => When::FirstException,
+                    _ => return Err(invalid("when to return from a wait")),
+                };
+                Self::Wait { items: args.references(0)?, ticks: args.optional_number(1)?, when }
+            }
+            "as_completed" => {
+                Self::AsCompleted { targets: args.targets(0)?, ticks: args.optional_number(1)?, body: args.body(2)? }
+            }
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl Frame {
+    pub(crate) async fn wait_op(&self, op: &WaitOp) -> Step {
+        match op {
+            WaitOp::Await(target) => {
+                let value = Box::pin(self.await_target(target)).await?;
+                event!(self, "await", value);
+            }
+            WaitOp::WaitFor { target, ticks } => {
+                let value = Box::pin(self.wait_for(target, ticks.map(seconds))).await?;
+                event!(self, "wait_for", value);
+            }
+            WaitOp::Wait { items, ticks, when } => Box::pin(self.wait(items, ticks.map(seconds), *when)).await?,
+            WaitOp::AsCompleted { targets, ticks, body } => {
+                return Box::pin(self.as_completed(targets, ticks.map(seconds), body)).await;
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    async fn await_target(&self, target: &Target) -> Result<Value, Fault> {
+        match target {
+            Target::Inline(coro) => self.body(&self.state.coro(coro)).await.map(Flow::into_value),
+            Target::Actor { coro, label } => Ok(self.actor(label, coro).await?),
+            Target::Ref(reference) => self.await_reference(reference).await,
+            Target::Shield(inner) => flatten(asyncio::shield(self.ensure(inner)).await),
+            Target::Gather { targets, return_exceptions } => {
+                let items = self.ensure_all(targets);
+                gather(items, *return_exceptions).await
+            }
+        }
+    }
+
+    async fn await_reference(&self, reference: &Ref) -> Result<Value, Fault> {
+        self.check_not_self(reference)?;
+        flatten(self.reference(reference).await)
+    }
+
+    /// To await oneself is a panic in Rust and an error in the language.
+    fn check_not_self(&self, reference: &Ref) -> Result<(), Fault> {
+        match reference {
+            Ref::Task(tid) if current_task() == Some(self.task(tid).task.to_any()) => Err(Fault::runtime_error()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Builds a target, as a task or a future.
+    fn ensure(&self, target: &Target) -> AnyFuture<Outcome> {
+        match target {
+            Target::Inline(coro) => panic!("{coro} can only be awaited in place"),
+            Target::Actor { coro, label } => ensure_future(self.actor(label, coro)),
+            Target::Ref(reference) => self.reference(reference),
+            // What asyncio gives as a future is a coroutine here. It runs at once, so that it is linked to what it waits for.
+            Target::Shield(inner) => {
+                let shield = asyncio::shield(self.ensure(inner));
+                create_task(async { into_outcome(flatten(shield.await)).await }).eager_start().into()
+            }
+            Target::Gather { targets, return_exceptions } => {
+                let (items, return_exceptions) = (self.ensure_all(targets), *return_exceptions);
+                let gather = gather(items, return_exceptions);
+                create_task(async { into_outcome(gather.await).await }).eager_start().into()
+            }
+        }
+    }
+
+    fn ensure_all(&self, targets: &[Target]) -> Vec<AnyFuture<Outcome>> {
+        targets.iter().map(|target| self.ensure(target)).collect()
+    }
+
+    async fn wait_for(&self, target: &Target, limit: Option<f64>) -> Result<Value, Fault> {
+        match target {
+            Target::Inline(coro) => panic!("{coro} can only be awaited in place"),
+            Target::Actor { coro, label } => {
+                let coroutine = self.actor(label, coro);
+                Ok(asyncio::wait_for(coroutine, limit).await??)
+            }
+            target => {
+                if let Target::Ref(reference) = target
+                    && limit != Some(0.0)
+                {
+                    self.check_not_self(reference)?;
+                }
+                flatten(asyncio::wait_for(self.ensure(target), limit).await?)
+            }
+        }
+    }
+
+    async fn wait(&self, references: &[Ref], limit: Option<f64>, when: When) -> Result<(), Fault> {
+        if references.is_empty() {
+            return Err(Fault::named("ValueError"));
+        }
+        let items: Vec<_> = references.iter().map(|reference| self.reference(reference)).collect();
+        let wait = asyncio::wait(items.clone()).timeout(limit);
+        let (done, _) = match when {
+            When::AllCompleted => wait.await,
+            When::FirstCompleted => wait.return_when(asyncio::FIRST_COMPLETED).await,
+            When::FirstException => wait.return_when(asyncio::FIRST_EXCEPTION).await,
+        };
+        let is_done = |item: &AnyFuture<_>| done.iter().any(|other| other.is_same(item));
+        let names = |wanted: bool| -> BTreeSet<&str> {
+            let chosen = items.iter().zip(references).filter(|(item, _)| is_done(item) == wanted);
+            chosen.map(|(_, reference)| reference.name()).collect()
+        };
+        event!(self, "wait", names(true), names(false));
+        Ok(())
+    }
+
+    async fn as_completed(&self, targets: &[Target], limit: Option<f64>, body: &Body) -> Step {
+        let mut completed = as_completed(self.ensure_all(targets)).timeout(limit);
+        let mut items = 0;
+        while let Some(next) = completed.next().await {
+            let outcome = flatten(next?);
+            event!(self, "item", outcome.unwrap_or_else(|fault| fault.to_value()));
+            items += 1;
+            if let Flow::Return(value) = self.body(body).await? {
+                return Ok(Flow::Return(value));
+            }
+        }
+        event!(self, "as_completed", items);
+        Ok(Flow::Next)
+    }
+}
+
+/// `gather` of what was built already.
+async fn gather(items: Vec<AnyFuture<Outcome>>, return_exceptions: bool) -> Result<Value, Fault> {
+    if return_exceptions {
+        let outcomes = asyncio::gather(items).await;
+        let values = outcomes.into_iter().map(|outcome| flatten(outcome).unwrap_or_else(|fault| fault.to_value()));
+        return Ok(values.collect());
+    }
+    Ok(json!(asyncio::try_gather(items).await?))
+}
+
+/// The two ways in which a task fails, in one.
+fn flatten(outcome: Result<Outcome, CancelledError>) -> Result<Value, Fault> {
+    Ok(outcome??)
+}
+
+/// As the outcome of a task: a cancellation is raised.
+async fn into_outcome(outcome: Result<Value, Fault>) -> Outcome {
+    match outcome {
+        Err(Fault::Cancelled(error)) => match error.reraise().await {},
+        outcome => outcome.map_err(Rc::new),
+    }
+}
