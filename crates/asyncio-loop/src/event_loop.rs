@@ -72,6 +72,20 @@ pub trait Extension: Any {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerKey(Token);
 
+impl TimerKey {
+    /// The token of the timer, for whoever keeps keys in a table.
+    #[must_use]
+    pub const fn token(self) -> Token {
+        self.0
+    }
+
+    /// The key that [`token`](Self::token) was taken of.
+    #[must_use]
+    pub const fn of_token(token: Token) -> Self {
+        Self(token)
+    }
+}
+
 /// What is called with reports; see [`EventLoop::set_exception_handler`].
 pub(crate) type ExceptionHandler = Rc<dyn Fn(&EventLoop, &ExceptionContext)>;
 

@@ -18,7 +18,7 @@
 )]
 
 use crate::loop_tasks::LoopTasks;
-use crate::task_state::{Flags, Outcome, TaskState};
+use crate::task_state::{Flags, Outcome, Stage, TaskState};
 use crate::waker::RemoteWaker;
 use asyncio_loop::{Step, StepData, StepVTable};
 use std::any::type_name;
@@ -39,8 +39,6 @@ use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 #[repr(C)]
 pub(crate) struct Header {
     vtable: &'static VTable,
-    refs: Cell<u32>,
-    stage: Cell<Stage>,
     /// An `Arc` made by the first clone of a waker; null before. Set at most once.
     remote: AtomicPtr<RemoteWaker>,
     /// Neighbours in the list of the loop's unfinished tasks.
@@ -55,13 +53,6 @@ pub(crate) struct TaskList {
     first: Cell<Option<NonNull<Header>>>,
     last: Cell<Option<NonNull<Header>>>,
     len: Cell<usize>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Future,
-    Outcome,
-    Empty,
 }
 
 /// The functions that know the type of the future.
@@ -116,8 +107,6 @@ impl TaskRef {
                         type_name: type_name::<F>,
                     }
                 },
-                refs: Cell::new(1),
-                stage: Cell::new(Stage::Future),
                 remote: AtomicPtr::new(ptr::null_mut()),
                 previous: Cell::new(None),
                 next: Cell::new(None),
@@ -135,7 +124,7 @@ impl TaskRef {
     /// The cell is alive, and this is its thread.
     pub(crate) unsafe fn from_address(header: NonNull<Header>) -> Self {
         // SAFETY: as promised by the caller.
-        let refs = unsafe { &header.as_ref().refs };
+        let refs = unsafe { &header.as_ref().state.refs };
         refs.set(refs.get() + 1);
         Self(header)
     }
@@ -154,7 +143,7 @@ impl TaskRef {
     ///
     /// With the panic of the future, which is then dropped by [`drop_future`](Self::drop_future).
     pub(crate) fn poll(&self) -> Option<bool> {
-        if self.stage.get() != Stage::Future || self.state.is_polling() {
+        if self.state.stage.get() != Stage::Future || self.state.is_polling() {
             return None;
         }
         let waker = self.borrowed_waker();
@@ -165,8 +154,8 @@ impl TaskRef {
 
     /// Drops the future, if it is there.
     pub(crate) fn drop_future(&self) {
-        if self.stage.get() == Stage::Future && !self.state.is_polling() {
-            self.stage.set(Stage::Empty);
+        if self.state.stage.get() == Stage::Future && !self.state.is_polling() {
+            self.state.stage.set(Stage::Empty);
             // SAFETY: the future is there, not borrowed, and by the line above this is its last use.
             unsafe { (self.vtable.drop_future)(self.0) };
         }
@@ -174,17 +163,17 @@ impl TaskRef {
 
     /// Stores how a task without a value has ended. The future must have been dropped.
     pub(crate) fn put_outcome(&self, outcome: Outcome<()>) {
-        if self.stage.get() == Stage::Empty {
+        if self.state.stage.get() == Stage::Empty {
             // SAFETY: the cell is empty.
             unsafe { (self.vtable.put_outcome)(self.0, outcome) };
-            self.stage.set(Stage::Outcome);
+            self.state.stage.set(Stage::Outcome);
         }
     }
 
     /// Drops the outcome, if it is there.
     pub(crate) fn drop_outcome(&self) {
-        if self.stage.get() == Stage::Outcome {
-            self.stage.set(Stage::Empty);
+        if self.state.stage.get() == Stage::Outcome {
+            self.state.stage.set(Stage::Empty);
             // SAFETY: the outcome is there, and by the line above this is its last use.
             unsafe { (self.vtable.drop_outcome)(self.0) };
         }
@@ -196,16 +185,16 @@ impl TaskRef {
     ///
     /// `T` is the output type of the future.
     pub(crate) unsafe fn clone_outcome<T>(&self, clone: fn(&T) -> T) -> Option<Outcome<T>> {
-        if self.stage.get() != Stage::Outcome {
+        if self.state.stage.get() != Stage::Outcome {
             return None;
         }
         // The cell is empty while `clone` runs, which may be any code and must find nothing to take.
-        self.stage.set(Stage::Empty);
+        self.state.stage.set(Stage::Empty);
         // SAFETY: the cell is alive.
         let outcome = unsafe { (self.vtable.content)(self.0) }.cast::<Outcome<T>>();
         // SAFETY: the outcome is there, of this type, and by the lines above nobody else reaches it.
         let copy = unsafe { &*outcome }.clone_with(clone);
-        self.stage.set(Stage::Outcome);
+        self.state.stage.set(Stage::Outcome);
         Some(copy)
     }
 
@@ -215,8 +204,8 @@ impl TaskRef {
     ///
     /// `T` is the output type of the future.
     pub(crate) unsafe fn take_outcome<T>(&self) -> Option<Outcome<T>> {
-        (self.stage.get() == Stage::Outcome).then(|| {
-            self.stage.set(Stage::Empty);
+        (self.state.stage.get() == Stage::Outcome).then(|| {
+            self.state.stage.set(Stage::Empty);
             // SAFETY: the cell is alive.
             let outcome = unsafe { (self.vtable.content)(self.0) }.cast::<Outcome<T>>();
             // SAFETY: the outcome was there, of this type, and by the first line this is its last use.
@@ -298,17 +287,17 @@ impl Clone for TaskRef {
 
 impl Drop for TaskRef {
     fn drop(&mut self) {
-        let refs = self.refs.get();
+        let refs = self.state.refs.get();
         if refs > 1 {
-            self.refs.set(refs - 1);
+            self.state.refs.set(refs - 1);
             return;
         }
         // The count stays at one while the content is dropped, whose destructors may clone and drop references.
         self.drop_future();
         self.report_unseen_panic();
         self.drop_outcome();
-        if self.refs.get() > 1 {
-            self.refs.set(self.refs.get() - 1);
+        if self.state.refs.get() > 1 {
+            self.state.refs.set(self.state.refs.get() - 1);
             return;
         }
         let remote = self.remote.load(Ordering::Acquire);
@@ -460,7 +449,7 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> bool
     let future = unsafe { Pin::new_unchecked(&mut *(*content).future) };
     let Poll::Ready(value) = future.poll(cx) else { return false };
     // SAFETY: the cell is alive.
-    let stage = unsafe { &header.as_ref().stage };
+    let stage = unsafe { &header.as_ref().state.stage };
     stage.set(Stage::Empty);
     /// Stores the value also if the future's destructor panics: the coroutine has ended with it.
     struct Store<F: Future>(*mut Content<F>, NonNull<Header>, Option<F::Output>);
@@ -470,7 +459,7 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> bool
                 // SAFETY: the content is empty; the future was dropped.
                 unsafe { self.0.write(Content { outcome: ManuallyDrop::new(Outcome::Returned(value)) }) };
                 // SAFETY: the cell is alive.
-                unsafe { self.1.as_ref() }.stage.set(Stage::Outcome);
+                unsafe { self.1.as_ref() }.state.stage.set(Stage::Outcome);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::current::current;
 use crate::waits::{self, Link, WaitId, WaitState, wake_step};
-use asyncio_loop::{Delay, EventLoop, IntoDelay, TimerKey};
+use asyncio_loop::{Delay, EventLoop, IntoDelay};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -50,7 +50,7 @@ pub struct Sleep {
 enum State {
     New(Delay),
     Yielded,
-    Waiting(WaitId, TimerKey),
+    Waiting(WaitId),
     Done,
 }
 
@@ -69,10 +69,11 @@ impl Future for Sleep {
                 let wait = waits::begin(cx, Link::None);
                 let when = event_loop.nanos().saturating_add(delay.as_nanos());
                 let timer = event_loop.schedule_at(when, wake_step(wait));
-                self.state = State::Waiting(wait, timer);
+                waits::set_timer(wait, timer);
+                self.state = State::Waiting(wait);
                 Poll::Pending
             }
-            State::Waiting(wait, _) => match waits::state(wait) {
+            State::Waiting(wait) => match waits::state(wait) {
                 WaitState::Decided => {
                     waits::end(wait);
                     self.state = State::Done;
@@ -94,14 +95,15 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let State::Waiting(wait, timer) = self.state {
-            if let Some(task) = waits::task_of(wait) {
-                task.state.tasks.event_loop().unschedule(timer);
-            } else if let Ok(event_loop) = asyncio_loop::try_get_running_loop() {
+        let State::Waiting(wait) = self.state else { return };
+        if let Some((timer, task)) = waits::timer_of(wait) {
+            // A timer that fires after its wait has ended wakes nobody.
+            let event_loop = task.map(|task| task.state.tasks.event_loop().clone());
+            if let Some(event_loop) = event_loop.or_else(|| asyncio_loop::try_get_running_loop().ok()) {
                 event_loop.unschedule(timer);
             }
-            waits::end(wait);
         }
+        waits::end(wait);
     }
 }
 

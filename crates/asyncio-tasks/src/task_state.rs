@@ -60,11 +60,21 @@ impl Flags {
     pub(crate) const UNUSUAL: Self = Self(Self::STALE_STEP.0 | Self::DONE.0 | Self::MUST_CANCEL.0 | Self::IN_FLIGHT.0);
 }
 
-/// The state of a task.
+/// What a task cell holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Future,
+    Outcome,
+    Empty,
+}
+
+/// The state of a task. The small numbers are together, so that a cell is 80 bytes and what it holds.
 pub(crate) struct TaskState {
     pub(crate) tasks: Rc<LoopTasks>,
     pub(crate) location: &'static Location<'static>,
     extra: Cell<Option<Box<Extra>>>,
+    /// See `raw`, whose affair this is.
+    pub(crate) refs: Cell<u32>,
     /// `cancelling()`.
     pub(crate) requests: Cell<u32>,
     /// The first of the waits that this task is suspended in.
@@ -74,6 +84,8 @@ pub(crate) struct TaskState {
     /// The number in the default name.
     pub(crate) number: u32,
     flags: Cell<Flags>,
+    /// See `raw`, whose affair this is.
+    pub(crate) stage: Cell<Stage>,
 }
 
 /// The state of few tasks.
@@ -118,10 +130,12 @@ impl TaskState {
             tasks,
             location,
             extra: Cell::new(None),
+            refs: Cell::new(1),
             requests: Cell::new(0),
             first_wait: Cell::new(NO_SLOT),
             joiner: Cell::new(NO_SLOT),
             flags: Cell::new(Flags(0)),
+            stage: Cell::new(Stage::Future),
         }
     }
 

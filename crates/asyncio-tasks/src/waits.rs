@@ -9,7 +9,7 @@
 //!
 //! Invariants:
 //! 1. A wait is decided once: it leaves `Waiting` (or `Forwarded`) for `Decided` or `Cancelled` and never comes back.
-//! 2. A record is in its task's list exactly while it exists, and in at most one queue.
+//! 2. A record is in its task's list exactly while it exists (which may be longer than the wait), and in at most one queue.
 //! 3. Nothing is borrowed while a waker is called or a cancellation is passed on.
 //!
 //! Absent on purpose: fairness. That is the order of a [`WaitQueue`](crate::WaitQueue).
@@ -18,7 +18,7 @@ use crate::current::current;
 use crate::error::CancelledError;
 use crate::raw::TaskRef;
 use asyncio_driver::{Slots, Token};
-use asyncio_loop::{Step, TokenStep};
+use asyncio_loop::{Step, TimerKey, TokenStep};
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
@@ -52,6 +52,8 @@ pub(crate) trait CancelTarget {
 #[derive(Debug)]
 struct Wait {
     state: WaitState,
+    /// The record waits to be passed over, see `end`. An ended wait counts as decided.
+    is_ended: bool,
     /// The task that is suspended here, unless it is a foreign executor's.
     task: Option<TaskRef>,
     /// The task that is awaited, if it is one and the wait is linked to it.
@@ -59,7 +61,7 @@ struct Wait {
     rare: Option<Box<Rare>>,
     /// The next wait of the same task.
     sibling: u32,
-    /// Neighbours in a queue.
+    /// Neighbours in a queue; or, of a wait for a timer, that timer's token.
     previous: u32,
     next: u32,
 }
@@ -117,6 +119,7 @@ pub(crate) fn begin(cx: &Context<'_>, link: Link) -> WaitId {
     let sibling = task.as_ref().map_or(NO_SLOT, |task| task.state.first_wait.get());
     let wait = Wait {
         state: WaitState::Waiting,
+        is_ended: false,
         task: task.clone(),
         awaited,
         rare,
@@ -179,17 +182,50 @@ pub(crate) fn state(id: WaitId) -> WaitState {
 }
 
 /// Ends a wait, which must not be in a queue any more.
+///
+/// A wait that is not at the head of its task's list stays there, ended, until all that began after it have ended: so
+/// a task that waits for a million things at once does not search its list a million times.
 pub(crate) fn end(id: WaitId) {
     // The table is gone at the end of the thread, and with it the waits.
     let gone = WAITS.try_with(|waits| {
         let mut waits = waits.borrow_mut();
-        let task = waits.get(id)?.task.clone();
-        if let Some(task) = task {
-            unlink(&mut waits, id, &task);
+        let wait = waits.get_mut(id)?;
+        let gone = (wait.awaited.take(), wait.rare.take());
+        wait.state = WaitState::Decided;
+        wait.is_ended = true;
+        let Some(task) = wait.task.clone() else {
+            waits.remove(id);
+            return Some((gone, None));
+        };
+        while let Some((first, wait)) = waits.in_slot_mut(task.state.first_wait.get())
+            && wait.is_ended
+        {
+            task.state.first_wait.set(wait.sibling);
+            waits.remove(first);
         }
-        waits.remove(id)
+        Some((gone, Some(task)))
     });
     drop(gone);
+}
+
+/// Remembers the timer of a wait that is in no queue.
+pub(crate) fn set_timer(id: WaitId, timer: TimerKey) {
+    let token = timer.token();
+    WAITS.with_borrow_mut(|waits| {
+        if let Some(wait) = waits.get_mut(id) {
+            (wait.previous, wait.next) = (token.slot(), token.generation());
+        }
+    });
+}
+
+/// The timer of a wait, and the task that waits.
+pub(crate) fn timer_of(id: WaitId) -> Option<(TimerKey, Option<TaskRef>)> {
+    let found = WAITS.try_with(|waits| {
+        let waits = waits.borrow();
+        let wait = waits.get(id)?;
+        Some((TimerKey::of_token(Token::new(wait.previous, wait.next)), wait.task.clone()))
+    });
+    found.ok().flatten()
 }
 
 /// Takes a wait out of the list of its task.
@@ -391,11 +427,6 @@ impl QueueEnds {
             None
         })
     }
-}
-
-/// The task that is suspended in a wait.
-pub(crate) fn task_of(id: WaitId) -> Option<TaskRef> {
-    WAITS.with_borrow(|waits| waits.get(id).and_then(|wait| wait.task.clone()))
 }
 
 /// The step that decides a wait: what timers and callbacks schedule.
