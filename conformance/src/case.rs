@@ -6,15 +6,18 @@
 //!
 //! Invariant: whatever could be wrong with the text of a case is an error here, not later.
 
+use crate::barriers::{BarrierOp, BarrierWait};
 use crate::control::Control;
 use crate::futures::FutureOp;
+use crate::locks::{LockOp, LockWait};
+use crate::queues::{QueueOp, QueueWait};
 use crate::scopes::{Scope, ScopeOp};
 use crate::state::{CounterOp, Object};
 use crate::tasks::TaskOp;
 use crate::waits::WaitOp;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// A list of operations.
@@ -27,6 +30,8 @@ pub(crate) struct Case {
     pub(crate) coros: BTreeMap<String, Body>,
     pub(crate) callbacks: BTreeMap<String, Body>,
     pub(crate) main: String,
+    /// What some `release` mentions.
+    pub(crate) released: BTreeSet<String>,
 }
 
 /// One operation.
@@ -44,17 +49,23 @@ pub(crate) enum Kind {
     Control(Control),
     Wait(WaitOp),
     Scope(Scope),
+    Lock(LockWait),
+    Barrier(BarrierWait),
+    Queue(QueueWait),
     /// Those that never wait.
     Now(Now),
 }
 
-/// An operation that never wait, and so may stand in a callback.
+/// An operation that never waits, and so may stand in a callback.
 #[derive(Debug)]
 pub(crate) enum Now {
     Task(TaskOp),
     Scope(ScopeOp),
     Future(FutureOp),
     Counter(CounterOp),
+    Lock(LockOp),
+    Barrier(BarrierOp),
+    Queue(QueueOp),
 }
 
 /// A name that is bound by an operation.
@@ -72,10 +83,16 @@ pub(crate) enum Target {
     /// In place, logging as the caller.
     Inline(String),
     /// A coroutine with an actor of its own.
-    Actor { coro: String, label: String },
+    Actor {
+        coro: String,
+        label: String,
+    },
     Ref(Ref),
     Shield(Box<Target>),
-    Gather { targets: Vec<Target>, return_exceptions: bool },
+    Gather {
+        targets: Vec<Target>,
+        return_exceptions: bool,
+    },
 }
 
 /// A task or a future.
@@ -112,11 +129,14 @@ impl Case {
         let bodies = |key: &str| -> Read<BTreeMap<_, _>> {
             part(key).iter().map(|(name, body)| Ok((name.clone(), read_body(body)?))).collect()
         };
+        let mut released = BTreeSet::new();
+        find_released(case, &mut released);
         let case = Self {
             objects: objects.collect::<Read<_>>()?,
             coros: bodies("coros")?,
             callbacks: bodies("callbacks")?,
             main: text(case.get("main"), "main")?,
+            released,
         };
         if case.coros.contains_key(&case.main) { Ok(case) } else { Err(invalid("no body for main")) }
     }
@@ -140,29 +160,57 @@ impl Op {
 
 impl Kind {
     fn read(args: &Args<'_>) -> Read<Option<Self>> {
-        Ok(if let Some(op) = Control::read(args)? {
-            Some(Self::Control(op))
-        } else if let Some(op) = WaitOp::read(args)? {
-            Some(Self::Wait(op))
-        } else if let Some(op) = Scope::read(args)? {
-            Some(Self::Scope(op))
-        } else {
-            Now::read(args)?.map(Self::Now)
-        })
+        // Whoever knows the operation reads it.
+        let readers: [fn(&Args<'_>) -> Read<Option<Self>>; 7] = [
+            |args| Ok(Control::read(args)?.map(Self::Control)),
+            |args| Ok(WaitOp::read(args)?.map(Self::Wait)),
+            |args| Ok(Scope::read(args)?.map(Self::Scope)),
+            |args| Ok(LockWait::read(args)?.map(Self::Lock)),
+            |args| Ok(BarrierWait::read(args)?.map(Self::Barrier)),
+            |args| Ok(QueueWait::read(args)?.map(Self::Queue)),
+            |args| Ok(Now::read(args)?.map(Self::Now)),
+        ];
+        first_known(args, &readers)
     }
 }
 
 impl Now {
     fn read(args: &Args<'_>) -> Read<Option<Self>> {
-        Ok(if let Some(op) = TaskOp::read(args)? {
-            Some(Self::Task(op))
-        } else if let Some(op) = ScopeOp::read(args)? {
-            Some(Self::Scope(op))
-        } else if let Some(op) = FutureOp::read(args)? {
-            Some(Self::Future(op))
-        } else {
-            CounterOp::read(args)?.map(Self::Counter)
-        })
+        let readers: [fn(&Args<'_>) -> Read<Option<Self>>; 7] = [
+            |args| Ok(TaskOp::read(args)?.map(Self::Task)),
+            |args| Ok(ScopeOp::read(args)?.map(Self::Scope)),
+            |args| Ok(FutureOp::read(args)?.map(Self::Future)),
+            |args| Ok(CounterOp::read(args)?.map(Self::Counter)),
+            |args| Ok(LockOp::read(args)?.map(Self::Lock)),
+            |args| Ok(BarrierOp::read(args)?.map(Self::Barrier)),
+            |args| Ok(QueueOp::read(args)?.map(Self::Queue)),
+        ];
+        first_known(args, &readers)
+    }
+}
+
+fn first_known<T>(args: &Args<'_>, readers: &[fn(&Args<'_>) -> Read<Option<T>>]) -> Read<Option<T>> {
+    for reader in readers {
+        if let Some(op) = reader(args)? {
+            return Ok(Some(op));
+        }
+    }
+    Ok(None)
+}
+
+/// Collects what is mentioned by `release`, anywhere in a case.
+fn find_released(part: &Value, released: &mut BTreeSet<String>) {
+    match part {
+        Value::Array(items) => {
+            if let [Value::String(op), Value::String(name)] = &items[..]
+                && op == "release"
+            {
+                released.insert(name.clone());
+            }
+            items.iter().for_each(|item| find_released(item, released));
+        }
+        Value::Object(entries) => entries.values().for_each(|entry| find_released(entry, released)),
+        _ => {}
     }
 }
 

@@ -70,9 +70,7 @@ impl Control {
             "raise" => Self::Raise(args.text(0)?),
             "reraise" => Self::Reraise,
             "repeat" => Self::Repeat(args.number(0)?, args.body(1)?),
-            "if" => {
-                Self::If { predicate: args.predicate(0)?, then: args.body(1)?, otherwise: args.optional_body(2)? }
-            }
+            "if" => Self::If { predicate: args.predicate(0)?, then: args.body(1)?, otherwise: args.optional_body(2)? },
             "try" => Self::Try(Box::new(Try::read(args.value(0))?)),
             _ => return Ok(None),
         }))
@@ -159,6 +157,9 @@ impl Frame {
             Kind::Control(op) => self.control(op).await,
             Kind::Wait(op) => self.wait_op(op).await,
             Kind::Scope(op) => self.scope(op).await,
+            Kind::Lock(op) => self.lock_wait(op).await,
+            Kind::Barrier(op) => self.barrier_op_wait(op).await,
+            Kind::Queue(op) => self.queue_wait(op).await,
             Kind::Now(op) => self.now(op).map(|()| Flow::Next),
         }
     }
@@ -186,8 +187,14 @@ impl Frame {
             Now::Task(op) => self.task_op(op),
             Now::Scope(op) => self.scope_op(op),
             Now::Future(op) => self.future_op(op),
+            Now::Lock(op) => self.lock_op(op),
+            Now::Queue(op) => self.queue_op(op),
             Now::Counter(op) => {
                 self.counter_op(op);
+                Ok(())
+            }
+            Now::Barrier(op) => {
+                self.barrier_op(op);
                 Ok(())
             }
         }
@@ -269,7 +276,7 @@ impl Flow {
 }
 
 /// Runs `inside`; a cancellation that is delivered here becomes a fault.
-async fn catch(inside: impl Future<Output = Step>) -> Step {
+pub(crate) async fn catch(inside: impl Future<Output = Step>) -> Step {
     catch_cancelled(inside).await.unwrap_or_else(|error| Err(Fault::Cancelled(error)))
 }
 

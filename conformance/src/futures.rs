@@ -167,9 +167,7 @@ impl Frame {
         let event_loop = &self.state.event_loop;
         let (op, handle) = match when {
             CallWhen::Soon => ("call_soon", CallHandle::Soon(event_loop.call_soon(call))),
-            CallWhen::Later(delay) => {
-                ("call_later", CallHandle::Timer(event_loop.call_later(seconds(delay), call)))
-            }
+            CallWhen::Later(delay) => ("call_later", CallHandle::Timer(event_loop.call_later(seconds(delay), call))),
             CallWhen::At(tick) => ("call_at", CallHandle::Timer(event_loop.call_at(seconds(tick), call))),
         };
         self.state.handles.borrow_mut().insert(name.to_owned(), handle);

@@ -3,11 +3,14 @@
 //! `conformance FILE…` writes one trace a line to standard output; `conformance --compare FILE…` compares with the traces in
 //! the files. The README describes the language.
 
+mod barriers;
 mod case;
 mod compare;
 mod control;
 mod fault;
 mod futures;
+mod locks;
+mod queues;
 mod run;
 mod scopes;
 mod state;

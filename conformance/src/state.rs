@@ -5,13 +5,19 @@ use crate::control::Frame;
 use crate::event;
 use crate::fault::{Fault, Outcome};
 use crate::futures::{CallHandle, Registration};
+use crate::locks::Acquirable;
+use crate::queues::AnyQueue;
 use crate::trace::Trace;
 use asyncio::prelude::*;
-use asyncio::{EventLoop, Future, Task, TaskGroup, Timeout, current_task};
+use asyncio::{
+    Barrier, BoundedSemaphore, Condition, Event, EventLoop, Future, LifoQueue, Lock, PriorityQueue, Queue, Semaphore,
+    Task, TaskGroup, Timeout, current_task,
+};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::rc::Rc;
 
 /// The state of a run.
 pub(crate) struct State {
@@ -19,10 +25,15 @@ pub(crate) struct State {
     pub(crate) trace: Trace,
     coros: BTreeMap<String, Body>,
     callbacks: BTreeMap<String, Body>,
+    released: BTreeSet<String>,
     counters: BTreeMap<String, Cell<i64>>,
     futures: BTreeMap<String, Future<Outcome>>,
+    pub(crate) acquirables: BTreeMap<String, Acquirable>,
+    pub(crate) events: BTreeMap<String, Event>,
+    pub(crate) barriers: BTreeMap<String, Barrier>,
+    pub(crate) queues: BTreeMap<String, AnyQueue>,
     pub(crate) tasks: RefCell<BTreeMap<String, NamedTask>>,
-    /// Every task that ever had a name: they are kept until the end.
+    /// Every task that runs a body: they are kept until the end.
     pub(crate) all_tasks: RefCell<Vec<NamedTask>>,
     pub(crate) handles: RefCell<BTreeMap<String, CallHandle>>,
     pub(crate) timeouts: RefCell<BTreeMap<String, Timeout>>,
@@ -30,7 +41,7 @@ pub(crate) struct State {
     pub(crate) registrations: RefCell<Vec<Registration>>,
 }
 
-/// A task that was bound to a name.
+/// A task, with the name that it was bound to, or else its label.
 #[derive(Clone, Debug)]
 pub(crate) struct NamedTask {
     pub(crate) tid: String,
@@ -42,43 +53,106 @@ pub(crate) struct NamedTask {
 pub(crate) enum Object {
     Future,
     Counter(i64),
+    Lock,
+    Event,
+    /// With the lock, if it is not one of its own.
+    Condition(Option<String>),
+    Semaphore(usize),
+    BoundedSemaphore(usize),
+    Barrier(usize),
+    Queue(usize),
+    LifoQueue(usize),
+    PriorityQueue(usize),
 }
 
 impl Object {
     pub(crate) fn read(object: &Value) -> Read<Self> {
-        match object.get("type").and_then(Value::as_str) {
-            Some("future") => Ok(Self::Future),
-            Some("counter") => Ok(Self::Counter(object.get("value").and_then(Value::as_i64).unwrap_or(0))),
-            Some(other) => Err(ReadError::Unsupported(other.to_owned())),
-            None => Err(invalid("an object without a type")),
-        }
+        let number = |key: &str| {
+            let number = object.get(key).and_then(Value::as_u64).unwrap_or(0);
+            usize::try_from(number).map_err(|_| invalid(key))
+        };
+        Ok(match object.get("type").and_then(Value::as_str) {
+            Some("future") => Self::Future,
+            Some("counter") => Self::Counter(object.get("value").and_then(Value::as_i64).unwrap_or(0)),
+            Some("lock") => Self::Lock,
+            Some("event") => Self::Event,
+            Some("condition") => Self::Condition(object.get("lock").and_then(Value::as_str).map(str::to_owned)),
+            Some("semaphore") => Self::Semaphore(number("value")?),
+            Some("bounded_semaphore") => Self::BoundedSemaphore(number("value")?),
+            Some("barrier") => Self::Barrier(number("parties")?),
+            Some("queue") => Self::Queue(number("maxsize")?),
+            Some("lifo_queue") => Self::LifoQueue(number("maxsize")?),
+            Some("priority_queue") => Self::PriorityQueue(number("maxsize")?),
+            Some(other) => return Err(ReadError::Unsupported(other.to_owned())),
+            None => return Err(invalid("an object without a type")),
+        })
     }
 }
 
 impl State {
     pub(crate) fn new(event_loop: &EventLoop, case: Case) -> Self {
-        let mut counters = BTreeMap::new();
-        let mut futures = BTreeMap::new();
-        for (name, object) in case.objects {
-            match object {
-                Object::Counter(value) => drop(counters.insert(name, Cell::new(value))),
-                Object::Future => drop(futures.insert(name, event_loop.create_future())),
-            }
-        }
-        Self {
+        let mut state = Self {
             event_loop: event_loop.clone(),
             trace: Trace::default(),
             coros: case.coros,
             callbacks: case.callbacks,
-            counters,
-            futures,
+            released: case.released,
+            counters: BTreeMap::new(),
+            futures: BTreeMap::new(),
+            acquirables: BTreeMap::new(),
+            events: BTreeMap::new(),
+            barriers: BTreeMap::new(),
+            queues: BTreeMap::new(),
             tasks: RefCell::default(),
             all_tasks: RefCell::default(),
             handles: RefCell::default(),
             timeouts: RefCell::default(),
             groups: RefCell::default(),
             registrations: RefCell::default(),
+        };
+        // Locks come first: a condition may share one.
+        let (locks, others): (Vec<_>, Vec<_>) =
+            case.objects.into_iter().partition(|(_, object)| matches!(object, Object::Lock));
+        for (name, object) in locks.into_iter().chain(others) {
+            state.add(name, object);
         }
+        state
+    }
+
+    fn add(&mut self, name: String, object: Object) {
+        let acquirable = match object {
+            Object::Counter(value) => return drop(self.counters.insert(name, Cell::new(value))),
+            Object::Future => return drop(self.futures.insert(name, self.event_loop.create_future())),
+            Object::Event => return drop(self.events.insert(name, Event::new())),
+            Object::Barrier(parties) => return drop(self.barriers.insert(name, Barrier::new(parties))),
+            Object::Queue(max) => return drop(self.queues.insert(name, AnyQueue::Fifo(Queue::new(max)))),
+            Object::LifoQueue(max) => return drop(self.queues.insert(name, AnyQueue::Lifo(LifoQueue::new(max)))),
+            Object::PriorityQueue(max) => {
+                return drop(self.queues.insert(name, AnyQueue::Priority(PriorityQueue::new(max))));
+            }
+            Object::Lock => Acquirable::Lock(Rc::default()),
+            Object::Semaphore(value) => Acquirable::Semaphore(Semaphore::new(value)),
+            Object::BoundedSemaphore(value) => Acquirable::BoundedSemaphore(BoundedSemaphore::new(value)),
+            Object::Condition(lock) => Acquirable::Condition(Condition::with_lock(self.lock_of_condition(lock))),
+        };
+        self.acquirables.insert(name, acquirable);
+    }
+
+    fn lock_of_condition(&mut self, lock: Option<String>) -> Rc<Lock> {
+        let Some(name) = lock else { return Rc::default() };
+        let Some(Acquirable::Lock(lock)) = self.acquirables.get(&name) else { panic!("{name} is no lock") };
+        // Waiting for the condition releases it.
+        self.released.insert(name);
+        lock.clone()
+    }
+
+    pub(crate) fn is_barrier(&self, name: &str) -> bool {
+        self.barriers.contains_key(name)
+    }
+
+    /// Whether something releases it that has not acquired it by a `with`.
+    pub(crate) fn is_released_by_hand(&self, name: &str) -> bool {
+        self.released.contains(name)
     }
 
     /// The time, in ticks.
@@ -106,8 +180,13 @@ impl State {
     /// Binds a task to its name.
     pub(crate) fn bind_task(&self, tid: &str, task: Task<Outcome>) {
         let named = NamedTask { tid: tid.to_owned(), task };
-        self.all_tasks.borrow_mut().push(named.clone());
+        self.keep_task(named.clone());
         self.tasks.borrow_mut().insert(tid.to_owned(), named);
+    }
+
+    /// Keeps a task, so that it can be `self`.
+    pub(crate) fn keep_task(&self, named: NamedTask) {
+        self.all_tasks.borrow_mut().push(named);
     }
 
     /// The task of that name; `self` is the one that runs.

@@ -4,8 +4,8 @@ use crate::case::{Args, Body, Read, Ref, Target, invalid};
 use crate::control::{Flow, Frame, Step};
 use crate::event;
 use crate::fault::{Fault, Outcome};
-use crate::state::seconds;
-use asyncio::{AnyFuture, CancelledError, as_completed, create_task, current_task, ensure_future};
+use crate::state::{NamedTask, seconds};
+use asyncio::{AnyFuture, CancelledError, as_completed, create_task, current_task};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -98,7 +98,11 @@ impl Frame {
     fn ensure(&self, target: &Target) -> AnyFuture<Outcome> {
         match target {
             Target::Inline(coro) => panic!("{coro} can only be awaited in place"),
-            Target::Actor { coro, label } => ensure_future(self.actor(label, coro)),
+            Target::Actor { coro, label } => {
+                let task = create_task(self.actor(label, coro));
+                self.state.keep_task(NamedTask { tid: label.clone(), task: task.clone() });
+                task.into()
+            }
             Target::Ref(reference) => self.reference(reference),
             // What asyncio gives as a future is a coroutine here. It runs at once, so that it is linked to what it waits for.
             Target::Shield(inner) => {
