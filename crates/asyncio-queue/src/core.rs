@@ -83,20 +83,21 @@ impl<S: Storage> Core<S> {
         wait: &mut Option<Wait>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), QueueShutDown<S::Item>>> {
-        loop {
-            if wait.is_some() && self.poll_wait(wait, cx, Self::leave_putters).is_pending() {
-                return Poll::Pending;
-            }
-            if self.is_shut_down.get() || !self.full() {
-                let item = item.take().expect("a `put` that was polled after it was done");
-                if self.is_shut_down.get() {
-                    return Poll::Ready(Err(QueueShutDown(item)));
-                }
-                self.push(item);
-                return Poll::Ready(Ok(()));
-            }
-            *wait = Some(self.putters.wait());
+        match poll_wait(wait, cx) {
+            Waited::NotYet => return Poll::Pending,
+            Waited::Look => {}
+            Waited::LookAnew => self.leave_putters(wait),
         }
+        if self.full() && !self.is_shut_down.get() {
+            *wait = Some(self.putters.wait_now(cx));
+            return Poll::Pending;
+        }
+        let item = item.take().expect("a `put` that was polled after it was done");
+        if self.is_shut_down.get() {
+            return Poll::Ready(Err(QueueShutDown(item)));
+        }
+        self.push(item);
+        Poll::Ready(Ok(()))
     }
 
     /// As `get_nowait`, but waits while the queue is empty.
@@ -105,33 +106,19 @@ impl<S: Storage> Core<S> {
         wait: &mut Option<Wait>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<S::Item, QueueShutDown>> {
-        loop {
-            if wait.is_some() && self.poll_wait(wait, cx, Self::leave_getters).is_pending() {
-                return Poll::Pending;
-            }
-            if let Some(item) = self.pop() {
-                return Poll::Ready(Ok(item));
-            }
-            if self.is_shut_down.get() {
-                return Poll::Ready(Err(QueueShutDown(())));
-            }
-            *wait = Some(self.getters.wait());
+        match poll_wait(wait, cx) {
+            Waited::NotYet => return Poll::Pending,
+            Waited::Look => {}
+            Waited::LookAnew => self.leave_getters(wait),
         }
-    }
-
-    /// `Ready` if there is something to look at.
-    fn poll_wait(&self, place: &mut Option<Wait>, cx: &mut Context<'_>, leave: fn(&Self, &mut Option<Wait>)) -> Poll<()> {
-        if let Some(wait) = place {
-            if Pin::new(&mut *wait).poll(cx).is_ready() {
-                *place = None;
-            } else if wait.state() == WaiterState::Cancelled {
-                // The future was kept beyond a cancellation, by reference: it looks, and waits anew.
-                leave(self, place);
-            } else {
-                return Poll::Pending;
-            }
+        if let Some(item) = self.pop() {
+            return Poll::Ready(Ok(item));
         }
-        Poll::Ready(())
+        if self.is_shut_down.get() {
+            return Poll::Ready(Err(QueueShutDown(())));
+        }
+        *wait = Some(self.getters.wait_now(cx));
+        Poll::Pending
     }
 
     /// Gives up waiting for room.
@@ -258,6 +245,27 @@ impl<S: Storage> Core<S> {
             .field("unfinished_tasks", &self.unfinished.get())
             .field("is_shut_down", &self.is_shut_down.get())
             .finish()
+    }
+}
+
+/// What is to be done after a wait was polled.
+enum Waited {
+    NotYet,
+    /// It was woken, or has not begun.
+    Look,
+    /// It was cancelled, but the future kept beyond that, by reference: it leaves, looks, and waits anew.
+    LookAnew,
+}
+
+fn poll_wait(place: &mut Option<Wait>, cx: &mut Context<'_>) -> Waited {
+    let Some(wait) = place else { return Waited::Look };
+    if Pin::new(&mut *wait).poll(cx).is_ready() {
+        *place = None;
+        Waited::Look
+    } else if wait.state() == WaiterState::Cancelled {
+        Waited::LookAnew
+    } else {
+        Waited::NotYet
     }
 }
 

@@ -38,8 +38,7 @@ use std::io;
 ///     let mut indices = [barrier.wait().await.unwrap(), other.await.unwrap()];
 ///     indices.sort();
 ///     assert_eq!(indices, [0, 1]);
-/// })
-/// .unwrap();
+/// });
 /// ```
 ///
 /// # asyncio

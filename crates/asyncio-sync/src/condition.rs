@@ -43,8 +43,7 @@ use std::task::{Context, Poll};
 ///         items.notify(1);
 ///     }
 ///     assert_eq!(consumer.await, Ok(Some(9)));
-/// })
-/// .unwrap();
+/// });
 /// ```
 ///
 /// # asyncio

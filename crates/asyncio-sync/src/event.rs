@@ -10,7 +10,7 @@ use asyncio_tasks::{Wait, WaitQueue, WaiterState};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// A flag that is set or not, and that tasks can wait for. Not set at first.
 ///
@@ -28,8 +28,7 @@ use std::task::{Context, Poll, ready};
 ///     });
 ///     event.set();
 ///     waiter.await
-/// })
-/// .unwrap();
+/// });
 /// ```
 ///
 /// # asyncio
@@ -121,21 +120,21 @@ impl Future for EventWait<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let event = self.event;
-        match &self.wait {
-            None if event.is_set() => return Poll::Ready(()),
-            // The future was kept beyond a cancellation, by reference: it waits anew.
-            Some(wait) if wait.state() == WaiterState::Cancelled => {
+        if let Some(wait) = &mut self.wait {
+            if Pin::new(&mut *wait).poll(cx).is_ready() {
                 self.wait = None;
-                if event.is_set() {
-                    return Poll::Ready(());
-                }
+                return Poll::Ready(());
             }
-            _ => {}
+            if wait.state() != WaiterState::Cancelled {
+                return Poll::Pending;
+            }
+            // The future was kept beyond a cancellation, by reference: it looks, and waits anew.
+            self.wait = None;
         }
-        let wait = self.wait.get_or_insert_with(|| event.waiters.wait());
-        ready!(Pin::new(wait).poll(cx));
-        self.wait = None;
-        Poll::Ready(())
+        if self.event.is_set() {
+            return Poll::Ready(());
+        }
+        self.wait = Some(self.event.waiters.wait_now(cx));
+        Poll::Pending
     }
 }

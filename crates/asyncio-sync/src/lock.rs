@@ -30,7 +30,7 @@ use std::task::{Context, Poll};
 ///     *lock.acquire().await += 1; // Released at once: nobody has kept the guard.
 ///     *lock.acquire().await
 /// });
-/// assert_eq!(total.unwrap(), 2);
+/// assert_eq!(total, 2);
 /// ```
 ///
 /// # asyncio
@@ -255,19 +255,22 @@ impl<'a, T> Future for LockAcquire<'a, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockGuard<'a, T>> {
         let lock = self.lock;
-        if self.wait.as_ref().is_some_and(|wait| wait.state() == WaiterState::Cancelled) {
+        if let Some(wait) = &mut self.wait {
+            if Pin::new(&mut *wait).poll(cx).is_ready() {
+                self.wait = None;
+                return Poll::Ready(lock.take());
+            }
+            if wait.state() != WaiterState::Cancelled {
+                return Poll::Pending;
+            }
             // The future was kept beyond a cancellation, by reference: it waits anew.
             self.leave();
         }
-        if self.wait.is_none() && lock.is_free() {
+        if lock.is_free() {
             return Poll::Ready(lock.take());
         }
-        let wait = self.wait.get_or_insert_with(|| lock.waiters.wait());
-        if Pin::new(wait).poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.wait = None;
-        Poll::Ready(lock.take())
+        self.wait = Some(lock.waiters.wait_now(cx));
+        Poll::Pending
     }
 }
 

@@ -26,8 +26,7 @@ use std::task::{Context, Poll};
 ///     drop(first);
 ///     assert!(semaphore.try_acquire().is_some());
 ///     drop(second);
-/// })
-/// .unwrap();
+/// });
 /// ```
 ///
 /// # asyncio
@@ -314,23 +313,24 @@ impl<'a> Future for SemaphoreAcquire<'a> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<SemaphorePermit<'a>> {
         let core = self.core;
-        if self.wait.as_ref().is_some_and(|wait| wait.state() == WaiterState::Cancelled) {
+        if let Some(wait) = &mut self.wait {
+            if Pin::new(&mut *wait).poll(cx).is_ready() {
+                self.wait = None;
+                // The permit was taken out of `value` by whoever woke this task.
+                core.hand_out_all();
+                return Poll::Ready(SemaphorePermit { core });
+            }
+            if wait.state() != WaiterState::Cancelled {
+                return Poll::Pending;
+            }
             // The future was kept beyond a cancellation, by reference: it waits anew.
             self.leave();
         }
-        if self.wait.is_none()
-            && let Some(permit) = core.try_acquire()
-        {
+        if let Some(permit) = core.try_acquire() {
             return Poll::Ready(permit);
         }
-        let wait = self.wait.get_or_insert_with(|| core.waiters.wait());
-        if Pin::new(wait).poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.wait = None;
-        // The permit was taken out of `value` by whoever woke this task.
-        core.hand_out_all();
-        Poll::Ready(SemaphorePermit { core })
+        self.wait = Some(core.waiters.wait_now(cx));
+        Poll::Pending
     }
 }
 

@@ -10,8 +10,7 @@
 //! 1. A wait is in the queue from its first poll until it is done or dropped, in order of arrival.
 //! 2. Each wait is woken at most once. A wait that was cancelled is not woken any more.
 
-use crate::waits::{self, Link, QueueEnds, WaitId, WaitState};
-use std::cell::RefCell;
+use crate::waits::{self, QueueEnds, WaitId, WaitState};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -25,20 +24,9 @@ use std::task::{Context, Poll};
 /// # asyncio
 ///
 /// The `deque` of futures that each of its primitives keeps.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct WaitQueue {
-    ends: Rc<RefCell<Ends>>,
-}
-
-struct Ends {
-    ends: QueueEnds,
-    len: usize,
-}
-
-impl Default for Ends {
-    fn default() -> Self {
-        Self { ends: QueueEnds::EMPTY, len: 0 }
-    }
+    ends: Rc<QueueEnds>,
 }
 
 /// What has become of a [`Wait`].
@@ -59,7 +47,7 @@ impl WaitQueue {
     /// An empty queue.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { ends: Rc::new(QueueEnds::new()) }
     }
 
     /// Waits to be woken. The place in the queue is taken at the first poll.
@@ -71,31 +59,33 @@ impl WaitQueue {
         Wait { queue: self.clone(), id: None }
     }
 
+    /// As [`wait`](Self::wait), with the place taken now, on behalf of whoever polls with `cx`: as if it had been polled once.
+    pub fn wait_now(&self, cx: &Context<'_>) -> Wait {
+        let id = Some(self.ends.begin(cx));
+        Wait { queue: self.clone(), id }
+    }
+
     /// Wakes the one at the head, unless it has been woken or cancelled already; says whether it did.
     pub fn wake_head(&self) -> bool {
-        let head = self.ends.borrow().ends.find(|_, _| true);
-        head.is_some_and(waits::wake)
+        self.ends.wake_head()
     }
 
     /// Wakes the first one that has neither been woken nor cancelled; says whether there was one.
     pub fn wake_next(&self) -> bool {
-        let next = self.ends.borrow().ends.find(|_, state| state == WaitState::Waiting);
-        next.is_some_and(waits::wake)
+        self.ends.wake_next()
     }
 
-    /// Wakes everybody, in order; says how many.
+    /// Wakes everybody who is in the queue now, in order; says how many.
     pub fn wake_all(&self) -> usize {
-        let mut woken = 0;
-        while self.wake_next() {
-            woken += 1;
-        }
-        woken
+        // Whoever comes while others are woken, which may run any code, is not meant.
+        let present = self.waiting();
+        (0..present).take_while(|_| self.wake_next()).count()
     }
 
     /// How many are in the queue, woken and cancelled ones included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.borrow().len
+        self.ends.len()
     }
 
     /// Whether nobody is in the queue.
@@ -107,18 +97,19 @@ impl WaitQueue {
     /// Whether everybody in the queue was cancelled; so it is if nobody is in it.
     #[must_use]
     pub fn all_cancelled(&self) -> bool {
-        self.is_empty() || self.ends.borrow().ends.find(|_, state| state != WaitState::Cancelled).is_none()
+        self.ends.count(1, |state| state != WaitState::Cancelled) == 0
     }
 
     /// How many have neither been woken nor cancelled.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        let mut waiting = 0;
-        self.ends.borrow().ends.find(|_, state| {
-            waiting += usize::from(state == WaitState::Waiting);
-            false
-        });
-        waiting
+        self.ends.count(usize::MAX, |state| state == WaitState::Waiting)
+    }
+}
+
+impl Default for WaitQueue {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -150,12 +141,7 @@ impl Wait {
     /// Gives up the place, as dropping does.
     pub fn leave(&mut self) {
         if let Some(id) = self.id.take() {
-            {
-                let mut ends = self.queue.ends.borrow_mut();
-                ends.ends.remove(id);
-                ends.len -= 1;
-            }
-            waits::end(id);
+            self.queue.ends.end(id);
         }
     }
 }
@@ -164,21 +150,17 @@ impl Future for Wait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match (self.state(), self.id) {
-            (WaiterState::Woken, _) => {
-                self.leave();
+        let Some(id) = self.id else {
+            self.id = Some(self.queue.ends.begin(cx));
+            return Poll::Pending;
+        };
+        match self.queue.ends.end_if_decided(id) {
+            WaitState::Decided => {
+                self.id = None;
                 return Poll::Ready(());
             }
-            (WaiterState::Waiting, Some(id)) => waits::renew(id, cx),
-            (WaiterState::Absent, _) => {
-                let id = waits::begin(cx, Link::None);
-                let mut ends = self.queue.ends.borrow_mut();
-                ends.ends.push(id);
-                ends.len += 1;
-                drop(ends);
-                self.id = Some(id);
-            }
-            _ => {}
+            WaitState::Waiting | WaitState::Forwarded => waits::renew(id, cx),
+            WaitState::Cancelled => {}
         }
         Poll::Pending
     }

@@ -19,7 +19,7 @@ use crate::error::CancelledError;
 use crate::raw::TaskRef;
 use asyncio_driver::{Slots, Token};
 use asyncio_loop::{Step, TimerKey, TokenStep};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::task::{Context, Waker};
@@ -105,30 +105,41 @@ impl Link {
 
 /// Begins to wait on behalf of whoever polls with `cx`.
 pub(crate) fn begin(cx: &Context<'_>, link: Link) -> WaitId {
-    let task = current();
-    let waker = match &task {
-        Some(task) if task.owns_waker(cx.waker()) => None,
-        _ => Some(cx.waker().clone()),
-    };
-    let (awaited, target) = match link {
-        Link::None => (None, None),
-        Link::Task(task) => (Some(task), None),
-        Link::Target(target) => (None, Some(target)),
-    };
-    let rare = (waker.is_some() || target.is_some()).then(|| Box::new(Rare { waker, target }));
-    let sibling = task.as_ref().map_or(NO_SLOT, |task| task.state.first_wait.get());
-    let wait = Wait {
-        state: WaitState::Waiting,
-        is_ended: false,
-        task: task.clone(),
-        awaited,
-        rare,
-        sibling,
-        previous: NO_SLOT,
-        next: NO_SLOT,
-    };
-    let id = WAITS.with_borrow_mut(|waits| waits.insert(wait));
-    if let Some(task) = task {
+    let wait = Wait::new(cx, link);
+    WAITS.with_borrow_mut(|waits| insert(waits, wait))
+}
+
+impl Wait {
+    /// A record of whoever polls with `cx`, in no list yet.
+    fn new(cx: &Context<'_>, link: Link) -> Self {
+        let task = current();
+        let waker = match &task {
+            Some(task) if task.owns_waker(cx.waker()) => None,
+            _ => Some(cx.waker().clone()),
+        };
+        let (awaited, target) = match link {
+            Link::None => (None, None),
+            Link::Task(task) => (Some(task), None),
+            Link::Target(target) => (None, Some(target)),
+        };
+        let rare = (waker.is_some() || target.is_some()).then(|| Box::new(Rare { waker, target }));
+        Self {
+            state: WaitState::Waiting,
+            is_ended: false,
+            sibling: task.as_ref().map_or(NO_SLOT, |task| task.state.first_wait.get()),
+            task,
+            awaited,
+            rare,
+            previous: NO_SLOT,
+            next: NO_SLOT,
+        }
+    }
+}
+
+/// Puts a record that was just made into the table and at the head of its task's list.
+fn insert(waits: &mut Slots<Wait>, wait: Wait) -> WaitId {
+    let id = waits.insert(wait);
+    if let Some(task) = waits.get(id).and_then(|wait| wait.task.as_ref()) {
         task.state.first_wait.set(id.slot());
     }
     id
@@ -187,25 +198,29 @@ pub(crate) fn state(id: WaitId) -> WaitState {
 /// a task that waits for a million things at once does not search its list a million times.
 pub(crate) fn end(id: WaitId) {
     // The table is gone at the end of the thread, and with it the waits.
-    let gone = WAITS.try_with(|waits| {
-        let mut waits = waits.borrow_mut();
-        let wait = waits.get_mut(id)?;
-        let gone = (wait.awaited.take(), wait.rare.take());
-        wait.state = WaitState::Decided;
-        wait.is_ended = true;
-        let Some(task) = wait.task.clone() else {
-            waits.remove(id);
-            return Some((gone, None));
-        };
-        while let Some((first, wait)) = waits.in_slot_mut(task.state.first_wait.get())
-            && wait.is_ended
-        {
-            task.state.first_wait.set(wait.sibling);
-            waits.remove(first);
-        }
-        Some((gone, Some(task)))
-    });
+    let gone = WAITS.try_with(|waits| end_in(&mut waits.borrow_mut(), id));
     drop(gone);
+}
+
+/// What is to be dropped when the table is not borrowed any more.
+type Ended = (Option<TaskRef>, Option<TaskRef>, Option<Box<Rare>>);
+
+fn end_in(waits: &mut Slots<Wait>, id: WaitId) -> Option<Ended> {
+    let wait = waits.get_mut(id)?;
+    let (awaited, rare) = (wait.awaited.take(), wait.rare.take());
+    wait.state = WaitState::Decided;
+    wait.is_ended = true;
+    let Some(task) = wait.task.clone() else {
+        waits.remove(id);
+        return Some((None, awaited, rare));
+    };
+    while let Some((first, wait)) = waits.in_slot_mut(task.state.first_wait.get())
+        && wait.is_ended
+    {
+        task.state.first_wait.set(wait.sibling);
+        waits.remove(first);
+    }
+    Some((Some(task), awaited, rare))
 }
 
 /// Remembers the timer of a wait that is in no queue.
@@ -373,58 +388,126 @@ fn cancel(id: WaitId, task: &TaskRef, error: &CancelledError) -> bool {
     accepted
 }
 
-/// A wait in a queue, for [`WaitQueue`](crate::WaitQueue).
-#[derive(Clone, Copy, Debug)]
+/// The ends of a queue of waits, for [`WaitQueue`](crate::WaitQueue).
+///
+/// Waits in a queue are linked to nothing, so they are `Waiting` until they are decided or cancelled, for good.
+#[derive(Debug)]
 pub(crate) struct QueueEnds {
-    pub(crate) first: u32,
-    pub(crate) last: u32,
+    first: Cell<u32>,
+    last: Cell<u32>,
+    /// No wait before this one is `Waiting` any more.
+    fresh: Cell<u32>,
+    len: Cell<usize>,
 }
 
 impl QueueEnds {
-    pub(crate) const EMPTY: Self = Self { first: NO_SLOT, last: NO_SLOT };
-
-    /// Appends a wait.
-    pub(crate) fn push(&mut self, id: WaitId) {
-        WAITS.with_borrow_mut(|waits| {
-            let previous = std::mem::replace(&mut self.last, id.slot());
-            match waits.in_slot_mut(previous) {
-                Some((_, wait)) => wait.next = id.slot(),
-                None => self.first = id.slot(),
-            }
-            if let Some(wait) = waits.get_mut(id) {
-                (wait.previous, wait.next) = (previous, NO_SLOT);
-            }
-        });
+    pub(crate) const fn new() -> Self {
+        Self { first: Cell::new(NO_SLOT), last: Cell::new(NO_SLOT), fresh: Cell::new(NO_SLOT), len: Cell::new(0) }
     }
 
-    /// Removes a wait that is in this queue.
-    pub(crate) fn remove(&mut self, id: WaitId) {
-        let _ = WAITS.try_with(|waits| {
-            let mut waits = waits.borrow_mut();
-            let Some(wait) = waits.get_mut(id) else { return };
-            let (previous, next) = (wait.previous, wait.next);
-            match waits.in_slot_mut(previous) {
-                Some((_, wait)) => wait.next = next,
-                None => self.first = next,
-            }
-            match waits.in_slot_mut(next) {
-                Some((_, wait)) => wait.previous = previous,
-                None => self.last = previous,
-            }
-        });
+    pub(crate) const fn len(&self) -> usize {
+        self.len.get()
     }
 
-    /// The wait at the head, and the one after each.
-    pub(crate) fn find(&self, mut wanted: impl FnMut(WaitId, WaitState) -> bool) -> Option<WaitId> {
-        WAITS.with_borrow_mut(|waits| {
-            let mut slot = self.first;
-            while let Some((id, wait)) = waits.in_slot_mut(slot) {
-                if wanted(id, wait.state) {
-                    return Some(id);
+    /// Begins to wait at the end of the queue, on behalf of whoever polls with `cx`.
+    pub(crate) fn begin(&self, cx: &Context<'_>) -> WaitId {
+        let mut wait = Wait::new(cx, Link::None);
+        wait.previous = self.last.get();
+        let id = WAITS.with_borrow_mut(|waits| {
+            let id = insert(waits, wait);
+            match waits.in_slot_mut(self.last.get()) {
+                Some((_, last)) => last.next = id.slot(),
+                None => self.first.set(id.slot()),
+            }
+            id
+        });
+        self.last.set(id.slot());
+        if self.fresh.get() == NO_SLOT {
+            self.fresh.set(id.slot());
+        }
+        self.len.set(self.len.get() + 1);
+        id
+    }
+
+    /// Ends a wait that is in this queue.
+    pub(crate) fn end(&self, id: WaitId) {
+        // The table is gone at the end of the thread, and with it the waits.
+        let gone = WAITS.try_with(|waits| self.take_out(&mut waits.borrow_mut(), id));
+        drop(gone);
+    }
+
+    /// Ends a wait that is in this queue, if it is decided; otherwise says what it is.
+    pub(crate) fn end_if_decided(&self, id: WaitId) -> WaitState {
+        let (state, gone) = WAITS.with_borrow_mut(|waits| match waits.get(id).map(|wait| wait.state) {
+            Some(WaitState::Decided) | None => (WaitState::Decided, self.take_out(waits, id)),
+            Some(state) => (state, None),
+        });
+        drop(gone);
+        state
+    }
+
+    fn take_out(&self, waits: &mut Slots<Wait>, id: WaitId) -> Option<Ended> {
+        let wait = waits.get(id)?;
+        let (previous, next) = (wait.previous, wait.next);
+        match waits.in_slot_mut(previous) {
+            Some((_, wait)) => wait.next = next,
+            None => self.first.set(next),
+        }
+        match waits.in_slot_mut(next) {
+            Some((_, wait)) => wait.previous = previous,
+            None => self.last.set(previous),
+        }
+        if self.fresh.get() == id.slot() {
+            self.fresh.set(next);
+        }
+        self.len.set(self.len.get() - 1);
+        end_in(waits, id)
+    }
+
+    /// Wakes the wait at the head, unless it is decided or cancelled; says whether it did.
+    pub(crate) fn wake_head(&self) -> bool {
+        // Beyond the head, nothing is asked; before `fresh`, nothing waits.
+        self.fresh.get() == self.first.get() && self.wake_among(1)
+    }
+
+    /// Wakes the first wait that is neither decided nor cancelled; says whether there was one.
+    pub(crate) fn wake_next(&self) -> bool {
+        self.wake_among(usize::MAX)
+    }
+
+    /// Wakes the first of the next `limit` fresh waits that is `Waiting`.
+    fn wake_among(&self, limit: usize) -> bool {
+        if self.fresh.get() == NO_SLOT {
+            return false;
+        }
+        let resume = WAITS.with_borrow_mut(|waits| {
+            for _ in 0..limit {
+                let (_, wait) = waits.in_slot_mut(self.fresh.get())?;
+                self.fresh.set(wait.next);
+                if wait.state == WaitState::Waiting {
+                    wait.state = WaitState::Decided;
+                    return Some(Resume::of(wait));
                 }
-                slot = wait.next;
             }
             None
+        });
+        resume.map(Resume::go).is_some()
+    }
+
+    /// How many waits are in a state that `counts`; no more than `limit`, at which it stops.
+    pub(crate) fn count(&self, limit: usize, counts: impl Fn(WaitState) -> bool) -> usize {
+        if self.first.get() == NO_SLOT {
+            return 0;
+        }
+        WAITS.with_borrow_mut(|waits| {
+            let (mut found, mut slot) = (0, self.first.get());
+            while let Some((_, wait)) = waits.in_slot_mut(slot)
+                && found < limit
+            {
+                found += usize::from(counts(wait.state));
+                slot = wait.next;
+            }
+            found
         })
     }
 }
