@@ -68,7 +68,8 @@ impl Run {
     fn run(&self, main: &str) -> io::Result<Value> {
         let state = &self.state;
         let actor = state.trace.new_actor("main");
-        let main = state.event_loop.create_task(Frame::new(state, &actor).act(state.coro(main))).name("main");
+        let main =
+            state.event_loop.create_task(Frame::new(state, &actor).act(state.coro(main))).name("main").keep_errors();
         state.bind_task("main", main.clone());
         if !self.run_until_done(&[main.to_any()])? {
             return Ok(self.trace(Value::Null, "deadlock", None));

@@ -52,7 +52,7 @@ impl Frame {
     pub(crate) fn task_op(&self, op: &TaskOp) -> Result<(), Fault> {
         match op {
             TaskOp::Spawn { tid, coro } => {
-                let task = create_task(self.actor(tid, coro)).name(tid);
+                let task = create_task(self.actor(tid, coro)).name(tid).keep_errors();
                 self.state.bind_task(tid, task);
                 event!(self, "spawn", tid);
             }

@@ -99,7 +99,7 @@ impl Frame {
         match target {
             Target::Inline(coro) => panic!("{coro} can only be awaited in place"),
             Target::Actor { coro, label } => {
-                let task = create_task(self.actor(label, coro));
+                let task = create_task(self.actor(label, coro)).keep_errors();
                 self.state.keep_task(NamedTask { tid: label.clone(), task: task.clone() });
                 task.into()
             }
@@ -107,12 +107,12 @@ impl Frame {
             // What asyncio gives as a future is a coroutine here. It runs at once, so that it is linked to what it waits for.
             Target::Shield(inner) => {
                 let shield = asyncio::shield(self.ensure(inner));
-                create_task(async { into_outcome(flatten(shield.await)).await }).eager_start().into()
+                create_task(async { into_outcome(flatten(shield.await)).await }).keep_errors().eager_start().into()
             }
             Target::Gather { targets, return_exceptions } => {
                 let (items, return_exceptions) = (self.ensure_all(targets), *return_exceptions);
                 let gather = gather(items, return_exceptions);
-                create_task(async { into_outcome(gather.await).await }).eager_start().into()
+                create_task(async { into_outcome(gather.await).await }).keep_errors().eager_start().into()
             }
         }
     }

@@ -198,6 +198,21 @@ impl TaskRef {
         Some(copy)
     }
 
+    /// Whether the outcome is there, is a value, and passes `test`.
+    ///
+    /// # Safety
+    ///
+    /// `T` is the output type of the future, and `test` is not user code.
+    pub(crate) unsafe fn outcome_is<T>(&self, test: fn(&T) -> bool) -> bool {
+        if self.state.stage.get() != Stage::Outcome {
+            return false;
+        }
+        // SAFETY: the cell is alive.
+        let outcome = unsafe { (self.vtable.content)(self.0) }.cast::<Outcome<T>>();
+        // SAFETY: the outcome is there, of this type, and `test` does not reach it in any other way.
+        matches!(unsafe { &*outcome }, Outcome::Returned(value) if test(value))
+    }
+
     /// Takes the outcome out, if it is there.
     ///
     /// # Safety

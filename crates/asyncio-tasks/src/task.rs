@@ -413,6 +413,23 @@ impl<T: 'static> Task<T> {
     }
 }
 
+impl<T: 'static, E: 'static> Task<Result<T, E>> {
+    /// Lets an `Err` outrank a cancellation, as an exception does; to be called on the result of [`create_task`].
+    ///
+    /// A task that returns in the very step in which it was cancelled, without having waited since, ends cancelled, and what
+    /// it returns is dropped. Not so an `Err`, after this. Tasks of a [`TaskGroup`](crate::TaskGroup) are made so.
+    #[must_use = "dropping the handle detaches the task"]
+    #[expect(unsafe_code, reason = "the handle knows the type of the output")]
+    pub fn keep_errors(self) -> Self {
+        let has_failed = |task: &TaskRef| {
+            // SAFETY: a `Task<Result<T, E>>` is made of a future with that output only, and `is_err` is no user code.
+            unsafe { task.outcome_is(Result::<T, E>::is_err) }
+        };
+        self.task.task.state.with_extra(|extra| extra.has_failed = Some(has_failed));
+        self
+    }
+}
+
 /// Turns an outcome into what an awaiter gets; resumes a panic.
 fn unwrap_outcome<T>(task: &TaskRef, outcome: Option<Outcome<T>>) -> Result<T, CancelledError> {
     match outcome {

@@ -207,6 +207,10 @@ impl TaskRef {
 
     /// The coroutine has returned.
     fn returned(&self) {
+        if self.state.has(Flags::MUST_CANCEL) && self.has_failed() {
+            self.state.clear(Flags::MUST_CANCEL);
+            self.state.if_extra(|extra| extra.pending = None);
+        }
         if self.state.has(Flags::MUST_CANCEL) || self.state.has(Flags::RAISED) {
             // Cancelled from inside and then not waiting any more: the value is lost, as in asyncio.
             let _ = self.with_user_code(|| self.drop_outcome());
@@ -215,6 +219,11 @@ impl TaskRef {
             return self.finish(Some(error.unwrap_or_default()));
         }
         self.finish(None);
+    }
+
+    /// Whether the value that was returned is an error, and errors are to be kept.
+    fn has_failed(&self) -> bool {
+        self.state.if_extra(|extra| extra.has_failed).flatten().is_some_and(|has_failed| has_failed(self))
     }
 
     /// Runs code of the task's: in its context, as the current task, with panics caught. The one place where this crate calls

@@ -211,7 +211,7 @@ impl<E: 'static> TaskGroup<E> {
             }
         };
         group.inner.exiting.set(true);
-        if value.is_err() {
+        if value.is_err() && !group.inner.aborting.get() {
             group.inner.abort();
         }
         while !group.inner.children.borrow().is_empty() {
@@ -352,7 +352,7 @@ impl<E: 'static> TaskGroup<E> {
             })
         };
         let tasks: &Rc<LoopTasks> = &inner.owner.state.tasks;
-        let task = spawn_on(tasks, child, location);
+        let task = spawn_on(tasks, child, location).keep_errors();
         inner.children.borrow_mut().push(task.to_any());
         let group = inner.clone();
         task.add_done_callback(move |task| group.child_done(task, failure.take()));

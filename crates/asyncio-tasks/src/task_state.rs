@@ -5,7 +5,7 @@
 
 use crate::error::CancelledError;
 use crate::loop_tasks::LoopTasks;
-use crate::raw::Header;
+use crate::raw::{Header, TaskRef};
 use crate::waits::{NO_SLOT, WaitId};
 use crate::waker::RemoteWaker;
 use asyncio_loop::ContextSnapshot;
@@ -104,6 +104,8 @@ pub(crate) struct Extra {
     pub(crate) panic: Option<Box<dyn Any + Send>>,
     /// A `fn(&T) -> T`, once there is more than one handle that may take the outcome.
     pub(crate) cloner: Option<Box<dyn Any>>,
+    /// Whether the value that was returned is an error which outranks a cancellation.
+    pub(crate) has_failed: Option<fn(&TaskRef) -> bool>,
 }
 
 /// What is told when a task or future is done, in order of registration.
