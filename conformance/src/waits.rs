@@ -1,13 +1,15 @@
 //! Waiting for tasks and futures: `await`, `shield`, `gather`, `wait_for`, `wait`, `as_completed`.
 
 use crate::case::{Args, Body, Read, Ref, Target, invalid};
-use crate::control::{Flow, Frame, Step};
+use crate::control::{Flow, Frame, Step, raise};
 use crate::event;
 use crate::fault::{Fault, Outcome};
 use crate::state::{NamedTask, seconds};
 use asyncio::{AnyFuture, CancelledError, as_completed, create_task, current_task};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 
 /// Operations that wait for tasks and futures.
@@ -94,31 +96,43 @@ impl Frame {
         }
     }
 
-    /// Builds a target, as a task or a future.
-    fn ensure(&self, target: &Target) -> AnyFuture<Outcome> {
+    /// Builds a target: everything inside it is begun, but a coroutine is not.
+    fn build(&self, target: &Target) -> Built {
         match target {
             Target::Inline(coro) => panic!("{coro} can only be awaited in place"),
-            Target::Actor { coro, label } => {
-                let task = create_task(self.actor(label, coro)).keep_errors();
-                self.state.keep_task(NamedTask { tid: label.clone(), task: task.clone() });
-                task.into()
-            }
-            Target::Ref(reference) => self.reference(reference),
+            Target::Actor { coro, label } => Built::Coroutine(Box::pin(self.actor(label, coro)), label.clone()),
+            Target::Ref(reference) => Built::Begun(self.reference(reference)),
             // What asyncio gives as a future is a coroutine here. It runs at once, so that it is linked to what it waits for.
             Target::Shield(inner) => {
                 let shield = asyncio::shield(self.ensure(inner));
-                create_task(async { into_outcome(flatten(shield.await)).await }).keep_errors().eager_start().into()
+                Built::begin(async { flatten(shield.await) })
             }
             Target::Gather { targets, return_exceptions } => {
-                let (items, return_exceptions) = (self.ensure_all(targets), *return_exceptions);
-                let gather = gather(items, return_exceptions);
-                create_task(async { into_outcome(gather.await).await }).keep_errors().eager_start().into()
+                Built::begin(gather(self.ensure_all(targets), *return_exceptions))
             }
         }
     }
 
+    /// Builds a target, as a task or a future.
+    fn ensure(&self, target: &Target) -> AnyFuture<Outcome> {
+        self.begin(self.build(target))
+    }
+
+    /// Builds several targets, and then makes tasks of those that are coroutines.
     fn ensure_all(&self, targets: &[Target]) -> Vec<AnyFuture<Outcome>> {
-        targets.iter().map(|target| self.ensure(target)).collect()
+        let built: Vec<_> = targets.iter().map(|target| self.build(target)).collect();
+        built.into_iter().map(|built| self.begin(built)).collect()
+    }
+
+    fn begin(&self, built: Built) -> AnyFuture<Outcome> {
+        match built {
+            Built::Begun(begun) => begun,
+            Built::Coroutine(coroutine, label) => {
+                let task = create_task(coroutine).keep_errors();
+                self.state.keep_task(NamedTask { tid: label, task: task.clone() });
+                task.into()
+            }
+        }
     }
 
     async fn wait_for(&self, target: &Target, limit: Option<f64>) -> Result<Value, Fault> {
@@ -127,6 +141,13 @@ impl Frame {
             Target::Actor { coro, label } => {
                 let coroutine = self.actor(label, coro);
                 Ok(asyncio::wait_for(coroutine, limit).await??)
+            }
+            Target::Shield(inner) if limit != Some(0.0) => {
+                flatten(asyncio::wait_for(asyncio::shield(self.ensure(inner)), limit).await?)
+            }
+            Target::Gather { targets, return_exceptions } if limit != Some(0.0) => {
+                let gather = gather(self.ensure_all(targets), *return_exceptions);
+                asyncio::wait_for(raise(gather), limit).await?
             }
             target => {
                 if let Target::Ref(reference) = target
@@ -175,25 +196,38 @@ impl Frame {
     }
 }
 
-/// `gather` of what was built already.
-async fn gather(items: Vec<AnyFuture<Outcome>>, return_exceptions: bool) -> Result<Value, Fault> {
-    if return_exceptions {
-        let outcomes = asyncio::gather(items).await;
-        let values = outcomes.into_iter().map(|outcome| flatten(outcome).unwrap_or_else(|fault| fault.to_value()));
-        return Ok(values.collect());
+/// A target that was built.
+enum Built {
+    Coroutine(Pin<Box<dyn Future<Output = Outcome>>>, String),
+    Begun(AnyFuture<Outcome>),
+}
+
+impl Built {
+    /// Makes a task of something that waits for others, up to where it waits.
+    fn begin(waiting: impl Future<Output = Result<Value, Fault>> + 'static) -> Self {
+        let task = create_task(async { raise(waiting).await.map_err(Rc::new) });
+        Self::Begun(task.keep_errors().eager_start().into())
     }
-    Ok(json!(asyncio::try_gather(items).await?))
+}
+
+/// `gather` of what was built already: it is registered with its items when this returns.
+fn gather(
+    items: Vec<AnyFuture<Outcome>>,
+    return_exceptions: bool,
+) -> impl Future<Output = Result<Value, Fault>> + 'static {
+    let all = if return_exceptions { Ok(asyncio::gather(items)) } else { Err(asyncio::try_gather(items)) };
+    async {
+        match all {
+            Ok(all) => {
+                let outcomes = all.await.into_iter().map(flatten);
+                Ok(outcomes.map(|outcome| outcome.unwrap_or_else(|fault| fault.to_value())).collect())
+            }
+            Err(unless_one_fails) => Ok(json!(unless_one_fails.await?)),
+        }
+    }
 }
 
 /// The two ways in which a task fails, in one.
 fn flatten(outcome: Result<Outcome, CancelledError>) -> Result<Value, Fault> {
     Ok(outcome??)
-}
-
-/// As the outcome of a task: a cancellation is raised.
-async fn into_outcome(outcome: Result<Value, Fault>) -> Outcome {
-    match outcome {
-        Err(Fault::Cancelled(error)) => match error.reraise().await {},
-        outcome => outcome.map_err(Rc::new),
-    }
 }
