@@ -77,16 +77,15 @@ impl<S: Storage> Core<S> {
     }
 
     /// As `put_nowait`, but waits while the queue is full. The item is gone when it is done.
+    #[inline]
     pub(crate) fn poll_put(
         &self,
         item: &mut Option<S::Item>,
         wait: &mut Option<Wait>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), QueueShutDown<S::Item>>> {
-        match poll_wait(wait, cx) {
-            Waited::NotYet => return Poll::Pending,
-            Waited::Look => {}
-            Waited::LookAnew => self.leave_putters(wait),
+        if wait.is_some() && poll_wait(wait, cx, |wait| self.leave_putters(wait)).is_pending() {
+            return Poll::Pending;
         }
         if self.full() && !self.is_shut_down.get() {
             *wait = Some(self.putters.wait_now(cx));
@@ -101,15 +100,14 @@ impl<S: Storage> Core<S> {
     }
 
     /// As `get_nowait`, but waits while the queue is empty.
+    #[inline]
     pub(crate) fn poll_get(
         &self,
         wait: &mut Option<Wait>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<S::Item, QueueShutDown>> {
-        match poll_wait(wait, cx) {
-            Waited::NotYet => return Poll::Pending,
-            Waited::Look => {}
-            Waited::LookAnew => self.leave_getters(wait),
+        if wait.is_some() && poll_wait(wait, cx, |wait| self.leave_getters(wait)).is_pending() {
+            return Poll::Pending;
         }
         if let Some(item) = self.pop() {
             return Poll::Ready(Ok(item));
@@ -135,6 +133,7 @@ impl<S: Storage> Core<S> {
         }
     }
 
+    #[inline]
     fn push(&self, item: S::Item) {
         let len = {
             let mut items = self.items.borrow_mut();
@@ -152,6 +151,7 @@ impl<S: Storage> Core<S> {
         self.getters.wake_next();
     }
 
+    #[inline]
     fn pop(&self) -> Option<S::Item> {
         let item = self.items.borrow_mut().pop()?;
         self.putters.wake_next();
@@ -248,25 +248,18 @@ impl<S: Storage> Core<S> {
     }
 }
 
-/// What is to be done after a wait was polled.
-enum Waited {
-    NotYet,
-    /// It was woken, or has not begun.
-    Look,
-    /// It was cancelled, but the future kept beyond that, by reference: it leaves, looks, and waits anew.
-    LookAnew,
-}
-
-fn poll_wait(place: &mut Option<Wait>, cx: &mut Context<'_>) -> Waited {
-    let Some(wait) = place else { return Waited::Look };
+/// `Ready` if there is something to look at: it was woken.
+fn poll_wait(place: &mut Option<Wait>, cx: &mut Context<'_>, leave: impl FnOnce(&mut Option<Wait>)) -> Poll<()> {
+    let Some(wait) = place else { return Poll::Ready(()) };
     if Pin::new(&mut *wait).poll(cx).is_ready() {
         *place = None;
-        Waited::Look
     } else if wait.state() == WaiterState::Cancelled {
-        Waited::LookAnew
+        // The future was kept beyond a cancellation, by reference: it looks, and waits anew.
+        leave(place);
     } else {
-        Waited::NotYet
+        return Poll::Pending;
     }
+    Poll::Ready(())
 }
 
 /// Leaves the queue of those who wait; says whether a wake-up has to be passed on.
@@ -287,6 +280,7 @@ impl<S: Storage> Unpin for Put<'_, S> {}
 impl<S: Storage> Future for Put<'_, S> {
     type Output = Result<(), QueueShutDown<S::Item>>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { core, item, wait } = &mut *self;
         core.poll_put(item, wait, cx)
@@ -294,8 +288,11 @@ impl<S: Storage> Future for Put<'_, S> {
 }
 
 impl<S: Storage> Drop for Put<'_, S> {
+    #[inline]
     fn drop(&mut self) {
-        self.core.leave_putters(&mut self.wait);
+        if self.wait.is_some() {
+            self.core.leave_putters(&mut self.wait);
+        }
     }
 }
 
@@ -308,6 +305,7 @@ pub(crate) struct Get<'a, S: Storage> {
 impl<S: Storage> Future for Get<'_, S> {
     type Output = Result<S::Item, QueueShutDown>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { core, wait } = &mut *self;
         core.poll_get(wait, cx)
@@ -315,7 +313,10 @@ impl<S: Storage> Future for Get<'_, S> {
 }
 
 impl<S: Storage> Drop for Get<'_, S> {
+    #[inline]
     fn drop(&mut self) {
-        self.core.leave_getters(&mut self.wait);
+        if self.wait.is_some() {
+            self.core.leave_getters(&mut self.wait);
+        }
     }
 }

@@ -70,6 +70,7 @@ impl<T> Lock<T> {
     /// # asyncio
     ///
     /// `Lock.acquire`. Same, with a guard in place of `True`.
+    #[inline]
     pub const fn acquire(&self) -> LockAcquire<'_, T> {
         LockAcquire { lock: self, wait: None }
     }
@@ -131,15 +132,18 @@ impl<T> Lock<T> {
         LockStatistics { locked: self.locked(), tasks_waiting: self.waiters.waiting() }
     }
 
+    #[inline]
     fn is_free(&self) -> bool {
-        self.state.get() == State::Unlocked && self.waiters.all_cancelled()
+        self.state.get() == State::Unlocked && (self.waiters.is_empty() || self.waiters.all_cancelled())
     }
 
+    #[inline]
     fn take(&self) -> LockGuard<'_, T> {
         self.state.set(State::Guarded);
         LockGuard { lock: self, data: Some(self.data.borrow_mut()) }
     }
 
+    #[inline]
     fn unlock(&self) {
         self.state.set(State::Unlocked);
         self.waiters.wake_head();
@@ -220,6 +224,7 @@ impl<T> DerefMut for LockGuard<'_, T> {
 }
 
 impl<T> Drop for LockGuard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         // The borrow ends first: whoever is woken may take the lock at once.
         if self.data.take().is_some() {
@@ -241,19 +246,9 @@ pub struct LockAcquire<'a, T = ()> {
     wait: Option<Wait>,
 }
 
-impl<T> LockAcquire<'_, T> {
-    /// Leaves the queue without the lock.
-    fn leave(&mut self) {
-        if self.wait.take().is_some() && !self.lock.locked() {
-            self.lock.waiters.wake_head();
-        }
-    }
-}
-
-impl<'a, T> Future for LockAcquire<'a, T> {
-    type Output = LockGuard<'a, T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockGuard<'a, T>> {
+impl<'a, T> LockAcquire<'a, T> {
+    /// As `poll`, where somebody has to wait.
+    fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<LockGuard<'a, T>> {
         let lock = self.lock;
         if let Some(wait) = &mut self.wait {
             if Pin::new(&mut *wait).poll(cx).is_ready() {
@@ -265,18 +260,42 @@ impl<'a, T> Future for LockAcquire<'a, T> {
             }
             // The future was kept beyond a cancellation, by reference: it waits anew.
             self.leave();
-        }
-        if lock.is_free() {
-            return Poll::Ready(lock.take());
+            if lock.is_free() {
+                return Poll::Ready(lock.take());
+            }
         }
         self.wait = Some(lock.waiters.wait_now(cx));
         Poll::Pending
     }
+
+    /// Leaves the queue without the lock.
+    #[cold]
+    fn leave(&mut self) {
+        self.wait = None;
+        if !self.lock.locked() {
+            self.lock.waiters.wake_head();
+        }
+    }
+}
+
+impl<'a, T> Future for LockAcquire<'a, T> {
+    type Output = LockGuard<'a, T>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockGuard<'a, T>> {
+        if self.wait.is_none() && self.lock.is_free() {
+            return Poll::Ready(self.lock.take());
+        }
+        self.poll_queued(cx)
+    }
 }
 
 impl<T> Drop for LockAcquire<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        self.leave();
+        if self.wait.is_some() {
+            self.leave();
+        }
     }
 }
 

@@ -62,6 +62,7 @@ impl Semaphore {
     /// # asyncio
     ///
     /// `Semaphore.acquire`. Same, with a permit in place of `True`.
+    #[inline]
     pub const fn acquire(&self) -> SemaphoreAcquire<'_> {
         SemaphoreAcquire { core: &self.core, wait: None }
     }
@@ -115,6 +116,7 @@ impl BoundedSemaphore {
     /// # Cancel safety
     ///
     /// As that of [`Semaphore::acquire`].
+    #[inline]
     pub const fn acquire(&self) -> SemaphoreAcquire<'_> {
         SemaphoreAcquire { core: &self.core, wait: None }
     }
@@ -222,6 +224,7 @@ impl SemaphorePermit<'_> {
 }
 
 impl Drop for SemaphorePermit<'_> {
+    #[inline]
     fn drop(&mut self) {
         // Somebody may have released in its place; there is nobody here whom that could be reported to.
         if !self.core.is_complete() {
@@ -241,14 +244,16 @@ impl Core {
         Self { value: Cell::new(value), bound, waiters: WaitQueue::new() }
     }
 
+    #[inline]
     fn locked(&self) -> bool {
-        self.value.get() == 0 || !self.waiters.all_cancelled()
+        self.value.get() == 0 || !(self.waiters.is_empty() || self.waiters.all_cancelled())
     }
 
     const fn is_complete(&self) -> bool {
         self.value.get() >= self.bound
     }
 
+    #[inline]
     fn try_acquire(&self) -> Option<SemaphorePermit<'_>> {
         (!self.locked()).then(|| {
             self.value.set(self.value.get() - 1);
@@ -256,12 +261,14 @@ impl Core {
         })
     }
 
+    #[inline]
     fn release(&self) {
         self.value.set(self.value.get() + 1);
         self.hand_out_one();
     }
 
     /// Hands a permit, which is there, to the first one who waits.
+    #[inline]
     fn hand_out_one(&self) -> bool {
         // Counted before anybody is woken, for that may run any code.
         self.value.set(self.value.get() - 1);
@@ -296,22 +303,9 @@ pub struct SemaphoreAcquire<'a> {
     wait: Option<Wait>,
 }
 
-impl SemaphoreAcquire<'_> {
-    /// Leaves the queue without a permit.
-    fn leave(&mut self) {
-        let Some(wait) = self.wait.take() else { return };
-        if wait.state() == WaiterState::Woken {
-            self.core.value.set(self.core.value.get() + 1);
-        }
-        drop(wait);
-        self.core.hand_out_all();
-    }
-}
-
-impl<'a> Future for SemaphoreAcquire<'a> {
-    type Output = SemaphorePermit<'a>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<SemaphorePermit<'a>> {
+impl<'a> SemaphoreAcquire<'a> {
+    /// As `poll`, where somebody has to wait.
+    fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<SemaphorePermit<'a>> {
         let core = self.core;
         if let Some(wait) = &mut self.wait {
             if Pin::new(&mut *wait).poll(cx).is_ready() {
@@ -325,17 +319,45 @@ impl<'a> Future for SemaphoreAcquire<'a> {
             }
             // The future was kept beyond a cancellation, by reference: it waits anew.
             self.leave();
-        }
-        if let Some(permit) = core.try_acquire() {
-            return Poll::Ready(permit);
+            if let Some(permit) = core.try_acquire() {
+                return Poll::Ready(permit);
+            }
         }
         self.wait = Some(core.waiters.wait_now(cx));
         Poll::Pending
     }
+
+    /// Leaves the queue without a permit.
+    #[cold]
+    fn leave(&mut self) {
+        let Some(wait) = self.wait.take() else { return };
+        if wait.state() == WaiterState::Woken {
+            self.core.value.set(self.core.value.get() + 1);
+        }
+        drop(wait);
+        self.core.hand_out_all();
+    }
+}
+
+impl<'a> Future for SemaphoreAcquire<'a> {
+    type Output = SemaphorePermit<'a>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<SemaphorePermit<'a>> {
+        if self.wait.is_none()
+            && let Some(permit) = self.core.try_acquire()
+        {
+            return Poll::Ready(permit);
+        }
+        self.poll_queued(cx)
+    }
 }
 
 impl Drop for SemaphoreAcquire<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.leave();
+        if self.wait.is_some() {
+            self.leave();
+        }
     }
 }

@@ -66,11 +66,13 @@ impl WaitQueue {
     }
 
     /// Wakes the one at the head, unless it has been woken or cancelled already; says whether it did.
+    #[inline]
     pub fn wake_head(&self) -> bool {
         self.ends.wake_head()
     }
 
     /// Wakes the first one that has neither been woken nor cancelled; says whether there was one.
+    #[inline]
     pub fn wake_next(&self) -> bool {
         self.ends.wake_next()
     }
@@ -84,12 +86,14 @@ impl WaitQueue {
 
     /// How many are in the queue, woken and cancelled ones included.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
     /// Whether nobody is in the queue.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

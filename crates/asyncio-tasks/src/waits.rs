@@ -30,8 +30,9 @@ pub(crate) type WaitId = Token;
 /// The slot of no wait and no scope.
 pub(crate) const NO_SLOT: u32 = u32::MAX;
 
-/// What has become of a wait.
+/// What has become of a wait. As wide as the other fields of a record, so that one is moved in whole words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub(crate) enum WaitState {
     /// Nothing yet.
     Waiting,
@@ -52,9 +53,8 @@ pub(crate) trait CancelTarget {
 #[derive(Debug)]
 struct Wait {
     state: WaitState,
-    /// The record waits to be passed over, see `end`. An ended wait counts as decided.
-    is_ended: bool,
-    /// The task that is suspended here, unless it is a foreign executor's.
+    /// The task that is suspended here, unless it is a foreign executor's. A record that has ended, and is in the list of its
+    /// task for a while, see `end`, has none.
     task: Option<TaskRef>,
     /// The task that is awaited, if it is one and the wait is linked to it.
     awaited: Option<TaskRef>,
@@ -125,7 +125,6 @@ impl Wait {
         let rare = (waker.is_some() || target.is_some()).then(|| Box::new(Rare { waker, target }));
         Self {
             state: WaitState::Waiting,
-            is_ended: false,
             sibling: task.as_ref().map_or(NO_SLOT, |task| task.state.first_wait.get()),
             task,
             awaited,
@@ -207,20 +206,24 @@ type Ended = (Option<TaskRef>, Option<TaskRef>, Option<Box<Rare>>);
 
 fn end_in(waits: &mut Slots<Wait>, id: WaitId) -> Option<Ended> {
     let wait = waits.get_mut(id)?;
-    let (awaited, rare) = (wait.awaited.take(), wait.rare.take());
-    wait.state = WaitState::Decided;
-    wait.is_ended = true;
-    let Some(task) = wait.task.clone() else {
+    let gone = (wait.task.take(), wait.awaited.take(), wait.rare.take());
+    let Some(task) = &gone.0 else {
         waits.remove(id);
-        return Some((None, awaited, rare));
+        return Some(gone);
     };
-    while let Some((first, wait)) = waits.in_slot_mut(task.state.first_wait.get())
-        && wait.is_ended
-    {
-        task.state.first_wait.set(wait.sibling);
-        waits.remove(first);
+    wait.state = WaitState::Decided;
+    if task.state.first_wait.get() == id.slot() {
+        let mut first = wait.sibling;
+        waits.remove(id);
+        while let Some((ended, wait)) = waits.in_slot_mut(first)
+            && wait.task.is_none()
+        {
+            first = wait.sibling;
+            waits.remove(ended);
+        }
+        task.state.first_wait.set(first);
     }
-    Some((Some(task), awaited, rare))
+    Some(gone)
 }
 
 /// Remembers the timer of a wait that is in no queue.
@@ -405,6 +408,7 @@ impl QueueEnds {
         Self { first: Cell::new(NO_SLOT), last: Cell::new(NO_SLOT), fresh: Cell::new(NO_SLOT), len: Cell::new(0) }
     }
 
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
         self.len.get()
     }
@@ -465,21 +469,20 @@ impl QueueEnds {
     }
 
     /// Wakes the wait at the head, unless it is decided or cancelled; says whether it did.
+    #[inline]
     pub(crate) fn wake_head(&self) -> bool {
         // Beyond the head, nothing is asked; before `fresh`, nothing waits.
-        self.fresh.get() == self.first.get() && self.wake_among(1)
+        self.fresh.get() == self.first.get() && self.fresh.get() != NO_SLOT && self.wake_among(1)
     }
 
     /// Wakes the first wait that is neither decided nor cancelled; says whether there was one.
+    #[inline]
     pub(crate) fn wake_next(&self) -> bool {
-        self.wake_among(usize::MAX)
+        self.fresh.get() != NO_SLOT && self.wake_among(usize::MAX)
     }
 
     /// Wakes the first of the next `limit` fresh waits that is `Waiting`.
     fn wake_among(&self, limit: usize) -> bool {
-        if self.fresh.get() == NO_SLOT {
-            return false;
-        }
         let resume = WAITS.with_borrow_mut(|waits| {
             for _ in 0..limit {
                 let (_, wait) = waits.in_slot_mut(self.fresh.get())?;
