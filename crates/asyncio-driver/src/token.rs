@@ -94,13 +94,15 @@ impl<T> Slots<T> {
     /// # Panics
     ///
     /// If 2^32 - 1 slots are in use.
+    #[inline]
     pub fn insert(&mut self, value: T) -> Token {
         self.len += 1;
-        if let Some(entry) = self.entries.get_mut(self.free as usize) {
+        if let Some(entry) = self.entries.get_mut(self.free as usize)
+            && let State::Free { next } = entry.state
+        {
             let token = Token::new(self.free, entry.generation);
-            if let State::Free { next } = mem::replace(&mut entry.state, State::Full(value)) {
-                self.free = next;
-            }
+            self.free = next;
+            entry.state = State::Full(value);
             return token;
         }
         let slot =

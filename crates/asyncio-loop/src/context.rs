@@ -224,6 +224,12 @@ impl ContextSnapshot {
         CURRENT.try_with(|values| values.borrow().clone()).unwrap_or_default()
     }
 
+    /// Whether no variable is set in the current context.
+    #[must_use]
+    pub fn is_current_empty() -> bool {
+        CURRENT.with_borrow(Self::is_empty)
+    }
+
     /// Exchanges these values with the thread's current ones. Code that enters a context does it twice: before and after.
     pub fn exchange(&mut self) {
         CURRENT.with_borrow_mut(|current| std::mem::swap(current, self));

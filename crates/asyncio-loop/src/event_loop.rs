@@ -396,7 +396,7 @@ impl EventLoop {
     }
 
     pub(crate) fn cancel_call(&self, call: Token) {
-        let call = self.core.ready.borrow_mut().cancel(call);
+        let call = self.core.ready.borrow_mut().take_call(call);
         drop(call); // With nothing borrowed: what the callback held may call back.
     }
 

@@ -79,15 +79,6 @@ pub(crate) enum CallContext {
     Given(Context),
 }
 
-/// Work that has been taken out of the queue.
-#[derive(Debug)]
-pub(crate) enum Work {
-    Step(Step),
-    Call(Call),
-    /// A due timer, which the timers still have, unless it was cancelled.
-    Timer(Token),
-}
-
 impl ReadyQueue {
     /// Appends an entry.
     pub(crate) fn push(&mut self, entry: Entry) {
@@ -104,19 +95,13 @@ impl ReadyQueue {
         self.calls.insert(call)
     }
 
-    /// Takes the next work; `None` stands for an entry that was cancelled.
-    pub(crate) fn pop(&mut self) -> Option<Work> {
-        match self.entries.pop_front()? {
-            Entry::Step(step) => Some(Work::Step(step)),
-            Entry::Stored(stored) => match stored.as_timer() {
-                Some(timer) => Some(Work::Timer(timer)),
-                None => self.calls.remove(stored.0).map(Work::Call),
-            },
-        }
+    /// Takes the next entry.
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
+        self.entries.pop_front()
     }
 
-    /// Takes a call out of the table, in the queue or not; the caller drops it with nothing borrowed.
-    pub(crate) fn cancel(&mut self, token: Token) -> Option<Call> {
+    /// Takes a call out of the table, to run it or to drop it, with nothing borrowed. `None` if it was cancelled.
+    pub(crate) fn take_call(&mut self, token: Token) -> Option<Call> {
         self.calls.remove(token)
     }
 

@@ -16,7 +16,7 @@ use crate::error::RunError;
 use crate::event_loop::{EventLoop, State};
 use crate::exception::ExceptionContext;
 use crate::policy::RunningLoop;
-use crate::ready_queue::{Call, CallContext, Entry, Stored, Work};
+use crate::ready_queue::{CallContext, Entry, Stored};
 use crate::timers::Nanos;
 use asyncio_driver::{Deadline, LoopTime};
 use std::cell::Cell;
@@ -231,9 +231,9 @@ impl EventLoop {
         }
         let batch = core.ready.borrow().len();
         if core.debug.get() {
-            self.run_batch(batch, |work| self.run_timed(work));
+            self.run_batch(batch, |entry| self.run_timed(entry));
         } else {
-            self.run_batch(batch, run_work);
+            self.run_batch(batch, |entry| self.run_entry(entry));
         }
         core.counters.callbacks.add(batch as u64);
         if !core.poll_always {
@@ -318,16 +318,15 @@ impl EventLoop {
     }
 
     /// Runs the first `batch` entries of the ready queue. The one place from which user code is called.
-    fn run_batch(&self, batch: usize, run: impl Fn(Work)) {
+    fn run_batch(&self, batch: usize, run: impl Fn(Entry)) {
         let left = Cell::new(batch);
         // One `catch_unwind` for all callbacks of the iteration; after a panic the rest goes on under a new one.
         while let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
             while left.get() > 0 && !self.core.interrupted.get() {
                 left.set(left.get() - 1);
-                let work = self.core.ready.borrow_mut().pop();
-                if let Some(work) = work.and_then(|work| self.resolve(work)) {
-                    CURRENT_LOCATION.set(work.location());
-                    run(work);
+                let entry = self.core.ready.borrow_mut().pop();
+                if let Some(entry) = entry {
+                    run(entry);
                 }
             }
         })) {
@@ -342,20 +341,56 @@ impl EventLoop {
         }
     }
 
-    /// Takes a due timer out of the timers, unless it was cancelled.
-    fn resolve(&self, work: Work) -> Option<Work> {
-        let Work::Timer(timer) = work else { return Some(work) };
-        match self.core.timers.borrow_mut().take(timer)? {
-            Entry::Step(step) => Some(Work::Step(step)),
-            Entry::Stored(_) => None,
+    /// Runs one entry of the ready queue.
+    fn run_entry(&self, entry: Entry) {
+        CURRENT_LOCATION.set(None);
+        match entry {
+            Entry::Step(step) => step.run(),
+            Entry::Stored(stored) => self.run_stored(stored),
+        }
+    }
+
+    /// Runs a call or a due timer, unless it was cancelled.
+    fn run_stored(&self, stored: Stored) {
+        if let Some(timer) = stored.as_timer() {
+            let entry = self.core.timers.borrow_mut().take(timer);
+            if let Some(Entry::Step(step)) = entry {
+                step.run();
+            }
+            return;
+        }
+        let call = stored.as_call().and_then(|call| self.core.ready.borrow_mut().take_call(call));
+        let Some(call) = call else { return };
+        note_location(call.location);
+        match call.context {
+            CallContext::Copied(values) => {
+                let _entered = EnteredContext::new(values);
+                call.callback.call();
+            }
+            CallContext::Given(context) => context.run(|| call.callback.call()),
+        }
+    }
+
+    /// Where the entry that is about to run was created.
+    fn location_of(&self, entry: &Entry) -> Option<&'static Location<'static>> {
+        match entry {
+            Entry::Step(step) => step.location(),
+            Entry::Stored(stored) => match (stored.as_call(), stored.as_timer()) {
+                (Some(call), _) => self.core.ready.borrow().location(call),
+                (None, Some(timer)) => match self.core.timers.borrow().get(timer) {
+                    Some(Entry::Step(step)) => step.location(),
+                    _ => None,
+                },
+                (None, None) => None,
+            },
         }
     }
 
     /// Runs one entry and reports it if it took too long.
-    fn run_timed(&self, work: Work) {
-        let location = work.location();
+    fn run_timed(&self, entry: Entry) {
+        let location = self.location_of(&entry);
         let begin = self.now();
-        run_work(work);
+        self.run_entry(entry);
         let took = Duration::from_nanos(u64::try_from(self.now() - begin).unwrap_or(0));
         if took >= self.core.slow_callback.get() {
             let place = location
@@ -381,26 +416,9 @@ thread_local! {
     static CURRENT_LOCATION: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
 }
 
-fn run_work(work: Work) {
-    match work {
-        Work::Step(step) => step.run(),
-        Work::Timer(_) => {}
-        Work::Call(Call { callback, context: CallContext::Copied(values), .. }) => {
-            let _entered = EnteredContext::new(values);
-            callback.call();
-        }
-        Work::Call(Call { callback, context: CallContext::Given(context), .. }) => context.run(|| callback.call()),
-    }
-}
-
-impl Work {
-    fn location(&self) -> Option<&'static Location<'static>> {
-        match self {
-            Self::Step(step) => step.location(),
-            Self::Call(call) => Some(call.location),
-            Self::Timer(_) => None,
-        }
-    }
+/// Notes where the callback that is about to run was created, in case that it panics.
+pub(crate) fn note_location(location: &'static Location<'static>) {
+    CURRENT_LOCATION.set(Some(location));
 }
 
 /// Puts the previous values back when dropped, also by a panic.

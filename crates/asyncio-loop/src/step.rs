@@ -23,20 +23,9 @@ pub struct Step {
     vtable: &'static StepVTable,
 }
 
-/// What a [`Step`] is about: an address, or a token where an address would have to be kept valid.
-#[derive(Clone, Copy)]
-pub union StepData {
-    /// An address.
-    pub pointer: NonNull<()>,
-    /// A token, which names nothing once the thing is gone.
-    pub token: Token,
-}
-
-impl fmt::Debug for StepData {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StepData").finish_non_exhaustive()
-    }
-}
+/// What a [`Step`] is about: an address, or a number where an address would have to be kept valid. One word, so that a step
+/// travels in registers.
+pub type StepData = *mut ();
 
 /// How a [`Step`] is run and dropped.
 ///
@@ -61,14 +50,14 @@ impl Step {
     /// `vtable.location` before, all on this thread, at any time until then.
     #[must_use]
     pub const unsafe fn from_raw(data: NonNull<()>, vtable: &'static StepVTable) -> Self {
-        Self { data: StepData { pointer: data }, vtable }
+        Self { data: data.as_ptr(), vtable }
     }
 
     /// A step that calls `S::run` with `token`, whatever has become of what the token names.
     #[must_use]
-    pub const fn of_token<S: TokenStep>(token: Token) -> Self {
+    pub fn of_token<S: TokenStep>(token: Token) -> Self {
         let vtable = const { &StepVTable { run: run_token::<S>, drop: drop_token, location: no_location } };
-        Self { data: StepData { token }, vtable }
+        Self { data: token_word::pack(token), vtable }
     }
 
     /// Runs it.
@@ -105,15 +94,44 @@ pub trait TokenStep {
     fn run(token: Token);
 }
 
-/// # Safety
-///
-/// `data` holds a token.
-unsafe fn run_token<S: TokenStep>(data: StepData) {
-    // SAFETY: as promised by the caller.
-    S::run(unsafe { data.token });
+/// Uses up a `data` of [`token_word::pack`].
+fn run_token<S: TokenStep>(data: StepData) {
+    S::run(token_word::unpack(data));
 }
 
-fn drop_token(_: StepData) {}
+fn drop_token(data: StepData) {
+    token_word::unpack(data);
+}
+
+/// A token in a word of the machine.
+#[cfg(target_pointer_width = "64")]
+mod token_word {
+    use super::{StepData, Token};
+    use std::ptr::without_provenance_mut;
+
+    pub(super) const fn pack(token: Token) -> StepData {
+        without_provenance_mut(token.to_word() as usize)
+    }
+
+    pub(super) fn unpack(data: StepData) -> Token {
+        Token::from_word(data.addr() as u64)
+    }
+}
+
+/// A token, which does not fit into a word of this machine, behind an address.
+#[cfg(not(target_pointer_width = "64"))]
+mod token_word {
+    use super::{StepData, Token};
+
+    pub(super) fn pack(token: Token) -> StepData {
+        Box::into_raw(Box::new(token)).cast()
+    }
+
+    pub(super) fn unpack(data: StepData) -> Token {
+        // SAFETY: `data` is of `pack`, and is used up: a step is run or dropped, once.
+        *unsafe { Box::from_raw(data.cast()) }
+    }
+}
 
 fn no_location(_: StepData) -> Option<&'static Location<'static>> {
     None
@@ -134,8 +152,6 @@ impl<R: Runnable> From<Rc<R>> for Step {
     fn from(runnable: Rc<R>) -> Self {
         // Not by way of a reference, which would have no right to the counts beside the value.
         let data = Rc::into_raw(runnable).cast_mut().cast();
-        // SAFETY: an `Rc` is not null.
-        let data = StepData { pointer: unsafe { NonNull::new_unchecked(data) } };
         Self { data, vtable: const { &StepVTable { run: run::<R>, drop: drop_unused::<R>, location: location::<R> } } }
     }
 }
@@ -169,10 +185,8 @@ unsafe fn location<R: Runnable>(data: StepData) -> Option<&'static Location<'sta
 ///
 /// `data` comes from an `Rc<R>` that was forgotten; its count goes to the result.
 unsafe fn rc<R>(data: StepData) -> Rc<R> {
-    // SAFETY: as promised by the caller, it is a pointer.
-    let pointer = unsafe { data.pointer };
     // SAFETY: as promised by the caller.
-    unsafe { Rc::from_raw(pointer.cast::<R>().as_ptr()) }
+    unsafe { Rc::from_raw(data.cast::<R>()) }
 }
 
 #[cfg(test)]

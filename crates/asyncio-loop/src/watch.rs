@@ -293,6 +293,7 @@ impl Runnable for Watcher {
         }
         // Nothing is there if it was cancelled, or if a callback that is under way has run the loop.
         let Some(callback) = self.callback.take() else { return };
+        crate::running::note_location(self.location);
         let mut taken = Taken(&self, Some(callback));
         self.context.run(|| {
             if let Some(callback) = &mut taken.1 {

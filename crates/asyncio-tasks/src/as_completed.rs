@@ -21,7 +21,7 @@ use std::task::{Context, Poll, ready};
 /// `next().await` gives each as its result, as [`gather`](crate::gather) would: `None` after the last,
 /// `Some(Err(TimeoutError))` when the [`timeout`](AsCompleted::timeout) has passed. It is a `Stream`, too. Iterating
 /// (`for next in completed`) gives as many futures as there are items, each for the next one that is done, to be awaited in
-/// any order.
+/// any order. An item that is given twice counts once. What is done already comes as soon as it is waited for.
 ///
 /// Nothing is cancelled, neither by the timeout nor by leaving early.
 ///
@@ -40,9 +40,15 @@ use std::task::{Context, Poll, ready};
 #[track_caller]
 pub fn as_completed<G: Gatherable + 'static>(items: impl IntoIterator<Item = G>) -> AsCompleted<G> {
     let location = Location::caller();
-    let sources: Vec<_> = items.into_iter().map(|item| item.into_source(location)).collect();
+    let mut sources: Vec<Source<G::Value>> = Vec::new();
+    for source in items.into_iter().map(|item| item.into_source(location)) {
+        if !sources.iter().any(|other| other.is_same(&source)) {
+            sources.push(source);
+        }
+    }
     let shared = Rc::new(Shared {
         done: RefCell::default(),
+        to_do: Cell::new(sources.len()),
         taken: Cell::new(0),
         waiters: WaitQueue::new(),
         timed_out: Cell::new(false),
@@ -51,19 +57,13 @@ pub fn as_completed<G: Gatherable + 'static>(items: impl IntoIterator<Item = G>)
         timer: RefCell::default(),
     });
     for (at, source) in shared.sources.iter().enumerate() {
-        if source.done() {
-            shared.done.borrow_mut().push_back(at);
-            shared.keys.borrow_mut().push(None);
-            continue;
-        }
         let weak = Rc::downgrade(&shared);
         let key = source.on_done(move || {
             if let Some(shared) = weak.upgrade() {
-                shared.done.borrow_mut().push_back(at);
-                shared.waiters.wake_next();
+                shared.item_done(at);
             }
         });
-        shared.keys.borrow_mut().push(Some(key));
+        shared.keys.borrow_mut().push(key);
     }
     AsCompleted { shared, wait: None }
 }
@@ -77,9 +77,11 @@ pub struct AsCompleted<G: Gatherable> {
 
 struct Shared<G: Gatherable> {
     sources: Vec<Source<G::Value>>,
-    keys: RefCell<Vec<Option<CallbackKey>>>,
+    keys: RefCell<Vec<CallbackKey>>,
     /// Which are done and not taken yet.
     done: RefCell<VecDeque<usize>>,
+    /// How many are not known to be done.
+    to_do: Cell<usize>,
     taken: Cell<usize>,
     waiters: WaitQueue,
     timed_out: Cell<bool>,
@@ -146,12 +148,28 @@ impl<G: Gatherable + 'static> Shared<G> {
         let when = event_loop.nanos().saturating_add(delay.as_nanos());
         let expire = Rc::new(Expire(Box::new(move || {
             if let Some(shared) = weak.upgrade() {
-                shared.timed_out.set(true);
-                shared.waiters.wake_all();
+                shared.expire();
             }
         })));
         let timer = event_loop.schedule_at(when, expire);
         *self.timer.borrow_mut() = Some((event_loop, timer));
+    }
+
+    fn item_done(&self, at: usize) {
+        if self.timed_out.get() {
+            return; // Too late.
+        }
+        self.to_do.set(self.to_do.get() - 1);
+        self.done.borrow_mut().push_back(at);
+        self.waiters.wake_next();
+        if self.to_do.get() == 0 {
+            self.stop_timer();
+        }
+    }
+
+    fn expire(&self) {
+        self.timed_out.set(true);
+        self.waiters.wake_all();
     }
 
     fn poll(
@@ -186,16 +204,20 @@ impl<G: Gatherable + 'static> Shared<G> {
     }
 }
 
-impl<G: Gatherable> Drop for Shared<G> {
-    fn drop(&mut self) {
-        for (source, key) in self.sources.iter().zip(self.keys.take()) {
-            if let Some(key) = key {
-                source.forget(key);
-            }
-        }
+impl<G: Gatherable> Shared<G> {
+    fn stop_timer(&self) {
         if let Some((event_loop, timer)) = self.timer.take() {
             event_loop.unschedule(timer);
         }
+    }
+}
+
+impl<G: Gatherable> Drop for Shared<G> {
+    fn drop(&mut self) {
+        for (source, key) in self.sources.iter().zip(self.keys.take()) {
+            source.forget(key);
+        }
+        self.stop_timer();
     }
 }
 

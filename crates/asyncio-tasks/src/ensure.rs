@@ -35,10 +35,8 @@ impl<T: 'static> Ensure for Task<T> {
     async fn end_now(mut self) -> Option<Result<T, CancelledError>> {
         if !self.done() {
             self.cancel();
-            // Whatever comes in meanwhile, the end is awaited.
-            while !self.done() {
-                let _ = crate::catch_cancelled(wait_for_end(&mut self)).await;
-            }
+            // A cancellation of the waiting task ends this wait, and goes no further.
+            wait_for_end(&mut self).await;
             if self.cancelled() {
                 return None;
             }

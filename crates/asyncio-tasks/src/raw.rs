@@ -35,15 +35,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
-/// What every cell begins with, whatever its future.
+/// What every cell begins with, whatever its future. What a step touches is last, next to the future.
 #[repr(C)]
 pub(crate) struct Header {
-    vtable: &'static VTable,
-    /// An `Arc` made by the first clone of a waker; null before. Set at most once.
-    remote: AtomicPtr<RemoteWaker>,
     /// Neighbours in the list of the loop's unfinished tasks.
     previous: Cell<Option<NonNull<Header>>>,
     next: Cell<Option<NonNull<Header>>>,
+    /// An `Arc` made by the first clone of a waker; null before. Set at most once.
+    remote: AtomicPtr<RemoteWaker>,
+    vtable: &'static VTable,
     pub(crate) state: TaskState,
 }
 
@@ -294,6 +294,7 @@ impl Deref for TaskRef {
 }
 
 impl Clone for TaskRef {
+    #[inline]
     fn clone(&self) -> Self {
         // SAFETY: the cell is alive, and a `TaskRef` stays on its thread.
         unsafe { Self::from_address(self.0) }
@@ -301,18 +302,28 @@ impl Clone for TaskRef {
 }
 
 impl Drop for TaskRef {
+    #[inline]
     fn drop(&mut self) {
         let refs = self.state.refs.get();
         if refs > 1 {
             self.state.refs.set(refs - 1);
-            return;
+        } else {
+            self.drop_last();
         }
+    }
+}
+
+impl TaskRef {
+    /// Drops the last reference, and with it the cell.
+    #[inline(never)]
+    fn drop_last(&mut self) {
         // The count stays at one while the content is dropped, whose destructors may clone and drop references.
         self.drop_future();
         self.report_unseen_panic();
         self.drop_outcome();
-        if self.state.refs.get() > 1 {
-            self.state.refs.set(self.state.refs.get() - 1);
+        let refs = self.state.refs.get();
+        if refs > 1 {
+            self.state.refs.set(refs - 1);
             return;
         }
         let remote = self.remote.load(Ordering::Acquire);
@@ -433,22 +444,26 @@ unsafe fn wake_local(data: *const ()) {
     }
 }
 
+/// The cell that a step is about.
+fn cell(data: StepData) -> NonNull<Header> {
+    NonNull::new(data.cast()).expect("a step of a task has its address")
+}
+
 static STEP: StepVTable = StepVTable { run: run_step, drop: drop_step, location: step_location };
 
 unsafe fn run_step(data: StepData) {
     // SAFETY: the step stands for one reference, which is used up.
-    let task = TaskRef(unsafe { data.pointer }.cast());
+    let task = TaskRef(cell(data));
     task.run();
 }
 
 unsafe fn drop_step(data: StepData) {
     // SAFETY: the step stands for one reference, which is used up.
-    drop(TaskRef(unsafe { data.pointer }.cast()));
+    drop(TaskRef(cell(data)));
 }
 
 unsafe fn step_location(data: StepData) -> Option<&'static Location<'static>> {
-    // SAFETY: the step was made of a pointer.
-    let header = unsafe { data.pointer }.cast::<Header>();
+    let header = cell(data);
     // SAFETY: the step holds a reference, so the cell is alive.
     Some(unsafe { header.as_ref() }.state.location)
 }

@@ -4,7 +4,7 @@ use crate::current::current;
 use crate::error::CancelledError;
 use crate::loop_tasks::LoopTasks;
 use crate::raw::TaskRef;
-use crate::task_state::{DoneCallback, Flags, Outcome};
+use crate::task_state::{DoneCallback, Outcome};
 use crate::waits::{self, Link, WaitId};
 use asyncio_loop::{Context as TaskContext, ContextSnapshot, EventLoop, ExceptionContext};
 use std::fmt;
@@ -165,7 +165,7 @@ impl AnyTask {
     /// [`Task.cancelled`](https://docs.python.org/3/library/asyncio-task.html#asyncio.Task.cancelled). Same.
     #[must_use]
     pub fn cancelled(&self) -> bool {
-        self.task.state.has(Flags::CANCELLED)
+        self.task.state.is_cancelled.get()
     }
 
     /// How the task was cancelled, if it has ended so.
@@ -278,15 +278,11 @@ impl AnyTask {
 
     /// Takes the panic of the task, to resume it elsewhere.
     pub(crate) fn take_unseen_panic(&self) -> Option<Box<dyn std::any::Any + Send>> {
-        if !self.has_unseen_panic() {
-            return None;
-        }
-        self.task.state.clear(Flags::UNSEEN_PANIC);
-        self.task.state.if_extra(|extra| extra.panic.take()).flatten()
+        self.task.state.take_panic()
     }
 
     pub(crate) fn has_unseen_panic(&self) -> bool {
-        self.task.state.has(Flags::UNSEEN_PANIC)
+        self.task.state.has_unseen_panic()
     }
 
     /// Takes a callback back that has not been scheduled yet; gives how many there were: one or none.
@@ -435,13 +431,10 @@ fn unwrap_outcome<T>(task: &TaskRef, outcome: Option<Outcome<T>>) -> Result<T, C
     match outcome {
         Some(Outcome::Returned(value)) => Ok(value),
         Some(Outcome::Cancelled) => Err(task.cancelled_error().unwrap_or_default()),
-        Some(Outcome::Panicked) => {
-            task.state.clear(Flags::UNSEEN_PANIC);
-            match task.state.if_extra(|extra| extra.panic.take()).flatten() {
-                Some(payload) => panic::resume_unwind(payload),
-                None => panic!("the task {} has panicked, and its panic was resumed elsewhere", task.state.name()),
-            }
-        }
+        Some(Outcome::Panicked) => match task.state.take_panic() {
+            Some(payload) => panic::resume_unwind(payload),
+            None => panic!("the task {} has panicked, and its panic was resumed elsewhere", task.state.name()),
+        },
         None => panic!("the result of the task {} was taken already: clone the handle to share it", task.state.name()),
     }
 }
@@ -449,16 +442,11 @@ fn unwrap_outcome<T>(task: &TaskRef, outcome: Option<Outcome<T>>) -> Result<T, C
 impl TaskRef {
     /// Reports a panic that nobody was told of, when nobody is left who could ask.
     pub(crate) fn report_unseen_panic(&self) {
-        if self.state.has(Flags::UNSEEN_PANIC) {
-            self.state.clear(Flags::UNSEEN_PANIC);
+        if let Some(payload) = self.state.take_panic() {
             let report = ExceptionContext::new("a task panicked, and its panic was never retrieved")
                 .with("task", self.state.name().to_string())
                 .with_location(self.state.location);
-            let report = match self.state.if_extra(|extra| extra.panic.take()).flatten() {
-                Some(payload) => report.with_panic(payload),
-                None => report,
-            };
-            self.state.tasks.event_loop().call_exception_handler(report);
+            self.state.tasks.event_loop().call_exception_handler(report.with_panic(payload));
         }
     }
 }

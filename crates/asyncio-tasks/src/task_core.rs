@@ -30,7 +30,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 impl TaskRef {
     /// Puts a step of this task at the end of the ready queue, unless one is there.
     pub(crate) fn schedule(&self) {
-        if !self.state.has(Flags::SCHEDULED) && !self.state.is_done() {
+        if !self.state.has(Flags::NOT_NEEDED) {
             self.state.set(Flags::SCHEDULED);
             self.state.tasks.event_loop().schedule(self.clone().into_step());
         }
@@ -162,7 +162,6 @@ impl TaskRef {
         // The rest of a coroutine whose poll has panicked; a second panic in there is one too many, and is dropped.
         let _ = self.with_user_code(|| self.drop_future());
         self.state.with_extra(|extra| extra.panic = Some(panic));
-        self.state.set(Flags::UNSEEN_PANIC);
         self.put_outcome(Outcome::Panicked);
         self.finish(None);
     }
@@ -230,12 +229,19 @@ impl TaskRef {
     /// user code.
     fn with_user_code<R>(&self, code: impl FnOnce() -> R) -> std::thread::Result<R> {
         let _current = enter_task(self);
-        let mut context = self.state.if_extra(|extra| std::mem::take(&mut extra.context)).unwrap_or_default();
-        context.exchange();
+        let mut context = ContextSnapshot::default();
+        // Most tasks have no context variables, and run where none is set.
+        let is_plain = !self.state.has_extra() && ContextSnapshot::is_current_empty();
+        if !is_plain {
+            context = self.state.if_extra(|extra| std::mem::take(&mut extra.context)).unwrap_or_default();
+            context.exchange();
+        }
         let result = catch_unwind(AssertUnwindSafe(code));
-        context.exchange();
-        if !context.is_empty() {
-            self.keep_context(context);
+        if !is_plain || !ContextSnapshot::is_current_empty() {
+            context.exchange();
+            if !context.is_empty() {
+                self.keep_context(context);
+            }
         }
         result
     }
@@ -250,7 +256,7 @@ impl TaskRef {
         let state = &self.state;
         state.set(Flags::DONE);
         if let Some(error) = &cancelled {
-            state.set(Flags::CANCELLED);
+            state.is_cancelled.set(true);
             state.with_extra(|extra| extra.accepted = Some(error.clone()));
         }
         self.disconnect_wakers();
@@ -267,7 +273,7 @@ impl TaskRef {
 
     /// How a task that is done was cancelled, with the message of the request.
     pub(crate) fn cancelled_error(&self) -> Option<CancelledError> {
-        if !self.state.has(Flags::CANCELLED) {
+        if !self.state.is_cancelled.get() {
             return None;
         }
         Some(self.state.if_extra(|extra: &mut Extra| extra.accepted.clone()).flatten().unwrap_or_default())

@@ -34,15 +34,14 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Bits of [`TaskState::flags`].
+/// Bits of [`TaskState`]. One byte: they are tested right after they were set, which must be the same access.
 ///
-/// `POLLING`: the coroutine is being polled (or dropped by its own step). `SCHEDULED`: a step is in the ready queue.
-/// `STALE_STEP`: that step was overtaken by an eager start and does nothing. `STARTED`: polled at least once. `DONE`: the
-/// outcome is there, or was taken. `CANCELLED`, with `DONE`: it ended cancelled. `MUST_CANCEL`: a request is to be
-/// delivered at the next step. `IN_FLIGHT`: what the task waits for has accepted a request and will resume it. `RAISED`: a
-/// `CancelledError` is on its way outwards, in this very step.
+/// `POLLING`: the coroutine is being polled. `SCHEDULED`: a step is in the ready queue. `STALE_STEP`: that step was
+/// overtaken by an eager start and does nothing. `STARTED`: polled at least once. `DONE`: the outcome is there, or was
+/// taken. `MUST_CANCEL`: a request is to be delivered at the next step. `IN_FLIGHT`: what the task waits for has accepted a
+/// request and will resume it. `RAISED`: a `CancelledError` is on its way outwards, in this very step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Flags(u16);
+pub(crate) struct Flags(u8);
 
 impl Flags {
     pub(crate) const POLLING: Self = Self(1);
@@ -50,14 +49,13 @@ impl Flags {
     pub(crate) const STALE_STEP: Self = Self(1 << 2);
     pub(crate) const STARTED: Self = Self(1 << 3);
     pub(crate) const DONE: Self = Self(1 << 4);
-    pub(crate) const CANCELLED: Self = Self(1 << 5);
-    pub(crate) const MUST_CANCEL: Self = Self(1 << 6);
-    pub(crate) const IN_FLIGHT: Self = Self(1 << 7);
-    pub(crate) const RAISED: Self = Self(1 << 8);
-    /// The coroutine has panicked, and nobody has been told yet.
-    pub(crate) const UNSEEN_PANIC: Self = Self(1 << 9);
+    pub(crate) const MUST_CANCEL: Self = Self(1 << 5);
+    pub(crate) const IN_FLIGHT: Self = Self(1 << 6);
+    pub(crate) const RAISED: Self = Self(1 << 7);
     /// Whatever makes a step more than a poll.
     pub(crate) const UNUSUAL: Self = Self(Self::STALE_STEP.0 | Self::DONE.0 | Self::MUST_CANCEL.0 | Self::IN_FLIGHT.0);
+    /// Whatever keeps a task from being put into the ready queue.
+    pub(crate) const NOT_NEEDED: Self = Self(Self::SCHEDULED.0 | Self::DONE.0);
 }
 
 /// What a task cell holds.
@@ -68,24 +66,29 @@ pub(crate) enum Stage {
     Empty,
 }
 
-/// The state of a task. The small numbers are together, so that a cell is 80 bytes and what it holds.
+/// The state of a task, in an order that makes a cell 80 bytes and what it holds.
+#[repr(C)]
 pub(crate) struct TaskState {
-    pub(crate) tasks: Rc<LoopTasks>,
     pub(crate) location: &'static Location<'static>,
+    pub(crate) tasks: Rc<LoopTasks>,
     extra: Cell<Option<Box<Extra>>>,
-    /// See `raw`, whose affair this is.
-    pub(crate) refs: Cell<u32>,
-    /// `cancelling()`.
-    pub(crate) requests: Cell<u32>,
-    /// The first of the waits that this task is suspended in.
-    pub(crate) first_wait: Cell<u32>,
-    /// The wait of whoever awaits this task, if that was the first to be told of its end.
-    pub(crate) joiner: Cell<u32>,
     /// The number in the default name.
     pub(crate) number: u32,
+    /// `cancelling()`.
+    pub(crate) requests: Cell<u32>,
+    /// The wait of whoever awaits this task, if that was the first to be told of its end.
+    pub(crate) joiner: Cell<u32>,
+    /// The first of the waits that this task is suspended in.
+    pub(crate) first_wait: Cell<u32>,
+    /// See `raw`, whose affair this is.
+    pub(crate) refs: Cell<u32>,
     flags: Cell<Flags>,
     /// See `raw`, whose affair this is.
     pub(crate) stage: Cell<Stage>,
+    /// `extra` is there.
+    has_extra: Cell<bool>,
+    /// With `DONE`: it ended cancelled.
+    pub(crate) is_cancelled: Cell<bool>,
 }
 
 /// The state of few tasks.
@@ -101,6 +104,7 @@ pub(crate) struct Extra {
     pub(crate) pending: Option<CancelledError>,
     /// The outermost of the catch scopes that are entered.
     pub(crate) first_scope: u32,
+    /// What the coroutine has panicked with, until somebody is told.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
     /// A `fn(&T) -> T`, once there is more than one handle that may take the outcome.
     pub(crate) cloner: Option<Box<dyn Any>>,
@@ -128,16 +132,18 @@ impl fmt::Debug for DoneCallback {
 impl TaskState {
     pub(crate) fn new(tasks: Rc<LoopTasks>, location: &'static Location<'static>) -> Self {
         Self {
+            location,
             number: LoopTasks::next_number(),
             tasks,
-            location,
             extra: Cell::new(None),
-            refs: Cell::new(1),
             requests: Cell::new(0),
-            first_wait: Cell::new(NO_SLOT),
             joiner: Cell::new(NO_SLOT),
+            first_wait: Cell::new(NO_SLOT),
+            refs: Cell::new(1),
             flags: Cell::new(Flags(0)),
             stage: Cell::new(Stage::Future),
+            has_extra: Cell::new(false),
+            is_cancelled: Cell::new(false),
         }
     }
 
@@ -162,21 +168,40 @@ impl TaskState {
         self.has(Flags::DONE)
     }
 
+    /// Whether the task has any of the state of few.
+    pub(crate) fn has_extra(&self) -> bool {
+        self.has_extra.get()
+    }
+
     /// Works on the extra state, making it if need be. `work` runs no user code.
     pub(crate) fn with_extra<R>(&self, work: impl FnOnce(&mut Extra) -> R) -> R {
         let mut extra =
             self.extra.take().unwrap_or_else(|| Box::new(Extra { first_scope: NO_SLOT, ..Extra::default() }));
         let result = work(&mut extra);
         self.extra.set(Some(extra));
+        self.has_extra.set(true);
         result
     }
 
     /// Works on the extra state, if there is any. `work` runs no user code.
     pub(crate) fn if_extra<R>(&self, work: impl FnOnce(&mut Extra) -> R) -> Option<R> {
+        if !self.has_extra.get() {
+            return None;
+        }
         let mut extra = self.extra.take()?;
         let result = work(&mut extra);
         self.extra.set(Some(extra));
         Some(result)
+    }
+
+    /// Whether the coroutine has panicked and nobody has been told yet.
+    pub(crate) fn has_unseen_panic(&self) -> bool {
+        self.if_extra(|extra| extra.panic.is_some()).unwrap_or(false)
+    }
+
+    /// Takes the panic, to tell somebody.
+    pub(crate) fn take_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.if_extra(|extra| extra.panic.take()).flatten()
     }
 
     /// Callable from any thread.
@@ -197,7 +222,7 @@ impl TaskState {
 impl fmt::Debug for TaskState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match () {
-            () if self.has(Flags::CANCELLED) => "cancelled",
+            () if self.is_cancelled.get() => "cancelled",
             () if self.is_done() => "finished",
             () if self.requests.get() > 0 => "cancelling",
             () => "pending",

@@ -233,8 +233,11 @@ impl Timeout {
 #[derive(Debug)]
 struct Active {
     task: TaskRef,
-    event_loop: EventLoop,
     timer: Option<TimerKey>,
+    /// Whether the expiry is in the ready queue, for the deadline had passed when it was set.
+    is_due: bool,
+    /// How many expiries before that are there, too, and no longer count.
+    stale: u32,
     /// `cancelling()` on entry.
     requests: u32,
     expiring: bool,
@@ -252,6 +255,10 @@ impl TokenStep for Expire {
     fn run(active: Token) {
         let task = ACTIVE.with_borrow_mut(|all| {
             let active = all.get_mut(active).filter(|active| !active.expiring)?;
+            if active.stale > 0 {
+                active.stale -= 1;
+                return None;
+            }
             active.expiring = true;
             active.timer = None;
             if let Some(shared) = &active.shared {
@@ -267,20 +274,22 @@ impl TokenStep for Expire {
 
 /// Sets the timer of an active timeout anew.
 fn set_timer(active: Token, when: Option<i64>) {
-    let Some((event_loop, old)) = ACTIVE.with_borrow_mut(|all| {
-        let active = all.get_mut(active)?;
-        Some((active.event_loop.clone(), active.timer.take()))
-    }) else {
-        return;
-    };
+    let found =
+        ACTIVE.with_borrow_mut(|all| all.get_mut(active).map(|active| (active.task.clone(), active.timer.take())));
+    let Some((task, old)) = found else { return };
+    let event_loop = task.state.tasks.event_loop();
     if let Some(old) = old {
         event_loop.unschedule(old);
     }
-    let Some(when) = when else { return };
-    if when <= event_loop.nanos() {
-        event_loop.schedule(Step::of_token::<Expire>(active));
-        return;
+    match when {
+        None => {}
+        Some(when) if when <= event_loop.nanos() => event_loop.schedule(Step::of_token::<Expire>(active)),
+        Some(when) => arm(active, event_loop, when),
     }
+}
+
+/// Sets the timer of an active timeout that has none.
+fn arm(active: Token, event_loop: &EventLoop, when: i64) {
     let timer = event_loop.schedule_at(when, Step::of_token::<Expire>(active));
     ACTIVE.with_borrow_mut(|all| {
         if let Some(active) = all.get_mut(active) {
@@ -292,8 +301,12 @@ fn set_timer(active: Token, when: Option<i64>) {
 /// Until when.
 #[derive(Clone, Copy, Debug)]
 enum Limit {
+    /// From the first poll.
     After(Delay),
+    /// At a time of the loop's clock.
     At(Option<i64>),
+    /// At a time that was in the future when it was set.
+    Ahead(i64),
 }
 
 impl Limit {
@@ -304,9 +317,9 @@ impl Limit {
             Some(task) => Some(task.state.tasks.event_loop().clone()),
             None => asyncio_loop::try_get_running_loop().ok(),
         };
-        event_loop.map_or(Self::After(delay), |event_loop| {
-            Self::At(Some(event_loop.nanos().saturating_add(delay.as_nanos())))
-        })
+        let Some(event_loop) = event_loop else { return Self::After(delay) };
+        let when = event_loop.nanos().saturating_add(delay.as_nanos());
+        if delay.is_now() { Self::At(Some(when)) } else { Self::Ahead(when) }
     }
 }
 
@@ -338,24 +351,26 @@ impl Entered {
     fn enter(limit: Limit, shared: Option<&Rc<Shared>>) -> Self {
         let task = current().expect("a timeout must be used inside a task");
         let event_loop = task.state.tasks.event_loop().clone();
-        let when = match (shared, limit) {
+        let (when, is_ahead) = match (shared, limit) {
             (Some(shared), _) => {
                 assert!(shared.phase.get() == Phase::Created, "a timeout has already been entered");
-                shared.when.get()
+                (shared.when.get(), false)
             }
-            (None, Limit::At(when)) => when,
-            (None, Limit::After(delay)) => Some(event_loop.nanos().saturating_add(delay.as_nanos())),
+            (None, Limit::At(when)) => (when, false),
+            // It may have passed since, but not when it was set: the timers find out without another look at the clock.
+            (None, Limit::Ahead(when)) => (Some(when), true),
+            (None, Limit::After(delay)) => (Some(event_loop.nanos().saturating_add(delay.as_nanos())), !delay.is_now()),
         };
         let requests = task.state.requests.get();
-        let shared = shared.cloned();
-        let active = Active { task, event_loop, timer: None, requests, expiring: false, shared };
+        let active = Active { task, timer: None, requests, expiring: false, shared: shared.cloned() };
         let token = ACTIVE.with_borrow_mut(|all| all.insert(active));
-        ACTIVE.with_borrow(|all| {
-            if let Some(shared) = all.get(token).and_then(|active| active.shared.as_ref()) {
-                shared.phase.set(Phase::Active(token));
-            }
-        });
-        set_timer(token, when);
+        if let Some(shared) = shared {
+            shared.phase.set(Phase::Active(token));
+        }
+        match when {
+            Some(when) if is_ahead => arm(token, &event_loop, when),
+            when => set_timer(token, when),
+        }
         Self(Some(token))
     }
 
@@ -365,7 +380,7 @@ impl Entered {
         let Some(token) = self.0.take() else { return false };
         let Ok(Some(active)) = ACTIVE.try_with(|all| all.borrow_mut().remove(token)) else { return false };
         if let Some(timer) = active.timer {
-            active.event_loop.unschedule(timer);
+            active.task.state.tasks.event_loop().unschedule(timer);
         }
         if let Some(shared) = &active.shared {
             shared.phase.set(if active.expiring { Phase::Expired } else { Phase::Exited });
