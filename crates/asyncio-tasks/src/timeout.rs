@@ -274,16 +274,27 @@ impl TokenStep for Expire {
 
 /// Sets the timer of an active timeout anew.
 fn set_timer(active: Token, when: Option<i64>) {
-    let found =
-        ACTIVE.with_borrow_mut(|all| all.get_mut(active).map(|active| (active.task.clone(), active.timer.take())));
-    let Some((task, old)) = found else { return };
+    let Some((task, old)) = ACTIVE.with_borrow_mut(|all| {
+        let active = all.get_mut(active)?;
+        active.stale += u32::from(std::mem::take(&mut active.is_due));
+        Some((active.task.clone(), active.timer.take()))
+    }) else {
+        return;
+    };
     let event_loop = task.state.tasks.event_loop();
     if let Some(old) = old {
         event_loop.unschedule(old);
     }
     match when {
         None => {}
-        Some(when) if when <= event_loop.nanos() => event_loop.schedule(Step::of_token::<Expire>(active)),
+        Some(when) if when <= event_loop.nanos() => {
+            event_loop.schedule(Step::of_token::<Expire>(active));
+            ACTIVE.with_borrow_mut(|all| {
+                if let Some(active) = all.get_mut(active) {
+                    active.is_due = true;
+                }
+            });
+        }
         Some(when) => arm(active, event_loop, when),
     }
 }
@@ -362,7 +373,8 @@ impl Entered {
             (None, Limit::After(delay)) => (Some(event_loop.nanos().saturating_add(delay.as_nanos())), !delay.is_now()),
         };
         let requests = task.state.requests.get();
-        let active = Active { task, timer: None, requests, expiring: false, shared: shared.cloned() };
+        let (timer, kept) = (None, shared.cloned());
+        let active = Active { task, timer, is_due: false, stale: 0, requests, expiring: false, shared: kept };
         let token = ACTIVE.with_borrow_mut(|all| all.insert(active));
         if let Some(shared) = shared {
             shared.phase.set(Phase::Active(token));
