@@ -6,7 +6,7 @@
 
 use crate::metadata::Workspace;
 use crate::report::{self, Report};
-use crate::{Error, alone, bench, doc, examples, fmt, layers, lint, parity, semantics, test, tidy};
+use crate::{Error, alone, bench, conformance, doc, examples, fmt, layers, lint, parity, semantics, test, tidy};
 use std::env;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ struct Stage {
 }
 
 /// Cheap stages first: whoever forgot to format need not wait for the tests.
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     Stage { name: "fmt", about: "all code is formatted", exists: always, run: fmt::check },
     Stage { name: "layers", about: "dependencies go down the tower only", exists: always, run: layers::run },
     Stage { name: "tidy", about: "the rules of STYLE.md that a machine can see", exists: always, run: tidy::run },
@@ -33,6 +33,12 @@ const STAGES: [Stage; 11] = [
     Stage { name: "lint", about: "clippy, with all features and with none", exists: always, run: lint::run },
     Stage { name: "parity", about: "names that we claim to have compile", exists: always, run: parity::run },
     Stage { name: "test", about: "all tests together, and each crate alone", exists: always, run: test::run },
+    Stage {
+        name: "conformance",
+        about: "programs do what they do on CPython's asyncio",
+        exists: conformance::exists,
+        run: conformance::run,
+    },
     Stage { name: "alone", about: "each crate is used from outside", exists: always, run: alone::run },
     Stage { name: "doc", about: "rustdoc, snippets of the book, links", exists: always, run: doc::run },
     Stage { name: "examples", about: "every example runs", exists: examples::exist, run: examples::run },
@@ -80,6 +86,11 @@ pub(crate) fn run_one(
     run: fn(&Workspace) -> Result<Report, Error>,
 ) -> Result<bool, Error> {
     Ok(summary(&[timed(&Stage { name, about: "", exists: always, run }, workspace)]))
+}
+
+/// Prints the report of a check that was run; `false` if it failed.
+pub(crate) fn summarize(name: &'static str, report: &Report) -> bool {
+    summary(&[judged(name, report, Duration::ZERO)])
 }
 
 /// A stage that was run.

@@ -8,6 +8,7 @@
 mod alone;
 mod bench;
 mod ci;
+mod conformance;
 mod doc;
 mod examples;
 mod fmt;
@@ -67,6 +68,7 @@ fn run(args: &[&str]) -> Result<bool, Error> {
             report::line(layers::dot(&workspace)?);
             Ok(true)
         }
+        ("conformance", ["--cases", files @ ..]) => conformance::run_files(&workspace, files),
         ("bench", options) => bench::run(options),
         ("semantics", ["--update"]) => {
             report::line(semantics::update(&workspace)?);
@@ -90,6 +92,8 @@ cargo xtask <command>
   fmt                   formats all code (`ci fmt` only looks)
   layers [--dot]        dependencies against layers.toml and ARCHITECTURE.md; --dot prints the graph
   bench [option…]       measures our benchmark programs beside the peers'; `bench --help` explains
+  conformance [--cases FILE…]
+                        programs on our API and on CPython's: those of the project, or those in other files
   semantics [--update]  which tests cite which statement; --update writes them into the table
   msrv                  compiles the crates with the oldest supported Rust (needs rustup)
   done <result…>        fails unless each result of CI's jobs is `success`
