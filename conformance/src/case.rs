@@ -161,7 +161,7 @@ impl Op {
 impl Kind {
     fn read(args: &Args<'_>) -> Read<Option<Self>> {
         // Whoever knows the operation reads it.
-        let readers: [fn(&Args<'_>) -> Read<Option<Self>>; 7] = [
+        let readers: [Reader<Self>; 7] = [
             |args| Ok(Control::read(args)?.map(Self::Control)),
             |args| Ok(WaitOp::read(args)?.map(Self::Wait)),
             |args| Ok(Scope::read(args)?.map(Self::Scope)),
@@ -176,7 +176,7 @@ impl Kind {
 
 impl Now {
     fn read(args: &Args<'_>) -> Read<Option<Self>> {
-        let readers: [fn(&Args<'_>) -> Read<Option<Self>>; 7] = [
+        let readers: [Reader<Self>; 7] = [
             |args| Ok(TaskOp::read(args)?.map(Self::Task)),
             |args| Ok(ScopeOp::read(args)?.map(Self::Scope)),
             |args| Ok(FutureOp::read(args)?.map(Self::Future)),
@@ -189,7 +189,10 @@ impl Now {
     }
 }
 
-fn first_known<T>(args: &Args<'_>, readers: &[fn(&Args<'_>) -> Read<Option<T>>]) -> Read<Option<T>> {
+/// Reads an operation, if it is one of its own.
+type Reader<T> = fn(&Args<'_>) -> Read<Option<T>>;
+
+fn first_known<T>(args: &Args<'_>, readers: &[Reader<T>]) -> Read<Option<T>> {
     for reader in readers {
         if let Some(op) = reader(args)? {
             return Ok(Some(op));

@@ -121,21 +121,35 @@ impl State {
 
     fn add(&mut self, name: String, object: Object) {
         let acquirable = match object {
-            Object::Counter(value) => return drop(self.counters.insert(name, Cell::new(value))),
-            Object::Future => return drop(self.futures.insert(name, self.event_loop.create_future())),
-            Object::Event => return drop(self.events.insert(name, Event::new())),
-            Object::Barrier(parties) => return drop(self.barriers.insert(name, Barrier::new(parties))),
-            Object::Queue(max) => return drop(self.queues.insert(name, AnyQueue::Fifo(Queue::new(max)))),
-            Object::LifoQueue(max) => return drop(self.queues.insert(name, AnyQueue::Lifo(LifoQueue::new(max)))),
-            Object::PriorityQueue(max) => {
-                return drop(self.queues.insert(name, AnyQueue::Priority(PriorityQueue::new(max))));
-            }
             Object::Lock => Acquirable::Lock(Rc::default()),
             Object::Semaphore(value) => Acquirable::Semaphore(Semaphore::new(value)),
             Object::BoundedSemaphore(value) => Acquirable::BoundedSemaphore(BoundedSemaphore::new(value)),
             Object::Condition(lock) => Acquirable::Condition(Condition::with_lock(self.lock_of_condition(lock))),
+            Object::Queue(max) => return self.add_queue(name, AnyQueue::Fifo(Queue::new(max))),
+            Object::LifoQueue(max) => return self.add_queue(name, AnyQueue::Lifo(LifoQueue::new(max))),
+            Object::PriorityQueue(max) => return self.add_queue(name, AnyQueue::Priority(PriorityQueue::new(max))),
+            Object::Counter(value) => {
+                self.counters.insert(name, Cell::new(value));
+                return;
+            }
+            Object::Future => {
+                self.futures.insert(name, self.event_loop.create_future());
+                return;
+            }
+            Object::Event => {
+                self.events.insert(name, Event::new());
+                return;
+            }
+            Object::Barrier(parties) => {
+                self.barriers.insert(name, Barrier::new(parties));
+                return;
+            }
         };
         self.acquirables.insert(name, acquirable);
+    }
+
+    fn add_queue(&mut self, name: String, queue: AnyQueue) {
+        self.queues.insert(name, queue);
     }
 
     fn lock_of_condition(&mut self, lock: Option<String>) -> Rc<Lock> {
