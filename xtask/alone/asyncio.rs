@@ -1,18 +1,20 @@
-//! Uses the facade and nothing else: a loop by its own names, woken by a thread.
+//! Uses the facade and nothing else: a main coroutine, and a loop that is woken by a thread.
 
-use asyncio::{ContextVar, get_running_loop, new_event_loop};
+use asyncio::{ContextVar, create_task, get_running_loop};
 
 static NAME: ContextVar<&str> = ContextVar::new("name");
 
-fn main() -> std::io::Result<()> {
-    let event_loop = new_event_loop()?;
-    let remote = event_loop.handle();
+#[asyncio::main]
+async fn main() -> std::io::Result<()> {
     NAME.set("main");
-    event_loop.call_soon(|| assert_eq!(NAME.get(), Some("main")));
-    let other = std::thread::spawn(move || remote.call_soon_threadsafe(|| get_running_loop().stop()).map(drop));
-    event_loop.run_forever()?;
+    let remote = get_running_loop().handle();
+    let woken = asyncio::Event::new();
+    let other = std::thread::spawn(move || remote.call_soon_threadsafe(|| get_running_loop().call_soon(|| {})).map(drop));
+    let child = create_task(async { NAME.get() });
+    assert_eq!(child.await?, Some("main"));
+    woken.set();
+    woken.wait().await;
     other.join().expect("the handle does not panic")?;
-    event_loop.close()?;
-    println!("stopped by a thread");
+    println!("run to the end");
     Ok(())
 }

@@ -33,7 +33,12 @@ use std::rc::Rc;
 /// methods of [`Runner::builder`].
 #[track_caller]
 pub fn run<F: Future + 'static>(main: F) -> F::Output {
-    match try_run_at(main, Location::caller()) {
+    expect_output(try_run_at(RunnerBuilder::default(), main, Location::caller()))
+}
+
+#[track_caller]
+fn expect_output<T>(outcome: Result<T, RunnerError>) -> T {
+    match outcome {
         Ok(output) => output,
         Err(RunnerError::Interrupted) => {
             let _ = raise_default(Signal::INT);
@@ -54,14 +59,18 @@ pub fn run<F: Future + 'static>(main: F) -> F::Output {
 /// With the panic of `main`.
 #[track_caller]
 pub fn try_run<F: Future + 'static>(main: F) -> Result<F::Output, RunnerError> {
-    try_run_at(main, Location::caller())
+    try_run_at(RunnerBuilder::default(), main, Location::caller())
 }
 
-fn try_run_at<F: Future + 'static>(main: F, location: &'static Location<'static>) -> Result<F::Output, RunnerError> {
+fn try_run_at<F: Future + 'static>(
+    builder: RunnerBuilder,
+    main: F,
+    location: &'static Location<'static>,
+) -> Result<F::Output, RunnerError> {
     if try_get_running_loop().is_ok() {
         return Err(RunnerError::InsideLoop);
     }
-    let mut runner = Runner::new()?;
+    let mut runner = builder.build().map_err(RunnerError::NewLoop)?;
     let outcome = runner.run_at(main, None, location);
     runner.close();
     outcome
@@ -135,6 +144,16 @@ impl RunnerBuilder {
     /// Makes the loop by `builder` instead of `new_event_loop`.
     pub fn loop_builder(self, builder: LoopBuilder) -> Self {
         self.loop_factory(move || builder.build())
+    }
+
+    /// Does what [`run`] does, with these options: makes the runner, runs `main`, and cleans up.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`].
+    #[track_caller]
+    pub fn run<F: Future + 'static>(self, main: F) -> F::Output {
+        expect_output(try_run_at(self, main, Location::caller()))
     }
 
     /// Makes the runner and its loop.

@@ -8,6 +8,7 @@ pub use asyncio_loop::{
     NoLoopError, RemoteCallHandle, RunError, TimerHandle, Trigger, copy_context, get_event_loop, get_event_loop_policy,
     get_running_loop, new_event_loop, set_event_loop, set_event_loop_policy, try_get_running_loop,
 };
+pub use asyncio_macros::{main, test};
 pub use asyncio_queue::{
     GetError, LifoQueue, PriorityQueue, PutError, Queue, QueueEmpty, QueueFull, QueueShutDown, QueueStatistics, Receiver,
     Sender, TaskDoneError,
