@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod error;
-mod queue;
 mod halves;
+mod queue;
 mod statistics;
 
 mod core;

@@ -51,7 +51,7 @@ use std::task::{Context, Poll};
 /// [`asyncio.Condition`](https://docs.python.org/3/library/asyncio-sync.html#asyncio.Condition). Differs: the lock guards data, and the
 /// guard has the methods that need the lock, so they cannot fail. `wait`, `notify` and `release` of the condition itself are those
 /// without a guard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Condition<T = ()> {
     lock: Rc<Lock<T>>,
     waiters: WaitQueue,
@@ -190,6 +190,13 @@ impl<T> Condition<T> {
             error.reraise().await;
         }
         std::mem::forget(unless_returned);
+    }
+}
+
+impl Default for Condition {
+    /// A condition whose lock guards nothing.
+    fn default() -> Self {
+        Self::new(())
     }
 }
 

@@ -37,7 +37,6 @@ use std::task::{Context, Poll};
 ///
 /// [`asyncio.Lock`](https://docs.python.org/3/library/asyncio-sync.html#asyncio.Lock). Differs: it guards data; `acquire` gives a guard
 /// instead of `True`, so that there is no `release` to forget; it belongs to a thread instead of a loop.
-#[derive(Default)]
 pub struct Lock<T = ()> {
     state: Cell<State>,
     waiters: WaitQueue,
@@ -147,6 +146,13 @@ impl<T> Lock<T> {
     fn unlock(&self) {
         self.state.set(State::Unlocked);
         self.waiters.wake_head();
+    }
+}
+
+impl Default for Lock {
+    /// A lock that guards nothing. (Of no other type, so that `Lock::default()` needs no annotation.)
+    fn default() -> Self {
+        Self::new(())
     }
 }
 
