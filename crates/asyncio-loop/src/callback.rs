@@ -39,10 +39,23 @@ struct VTable {
 }
 
 impl Callback {
+    /// No closure: calling it does nothing.
+    pub(crate) const fn empty() -> Self {
+        Self { payload: [MaybeUninit::uninit(); WORDS], vtable: None, not_send: PhantomData }
+    }
+
     pub(crate) fn new<F: FnOnce() + 'static>(closure: F) -> Self {
-        let mut payload = [MaybeUninit::uninit(); WORDS];
-        let at = &raw mut payload;
-        let vtable = if const { fits::<F>() } {
+        let mut callback = Self::empty();
+        callback.fill(closure);
+        callback
+    }
+
+    /// Writes a closure right into its place, which is empty. (One that is there is forgotten, not dropped.)
+    #[inline]
+    pub(crate) fn fill<F: FnOnce() + 'static>(&mut self, closure: F) {
+        debug_assert!(self.vtable.is_none(), "a closure is there");
+        let at = &raw mut self.payload;
+        self.vtable = Some(if const { fits::<F>() } {
             // SAFETY: `F` fits into the payload in size and alignment, and the payload is ours.
             unsafe { at.cast::<F>().write(closure) };
             const { &VTable { call: call_inline::<F>, drop: drop_inline::<F> } }
@@ -50,8 +63,17 @@ impl Callback {
             // SAFETY: a box is one word, and the payload is ours.
             unsafe { at.cast::<Box<F>>().write(Box::new(closure)) };
             const { &VTable { call: call_boxed::<F>, drop: drop_inline::<Box<F>> } }
-        };
-        Self { payload, vtable: Some(vtable), not_send: PhantomData }
+        });
+    }
+
+    /// Takes the closure out, and leaves the place empty.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Self {
+        Self { payload: self.payload, vtable: self.vtable.take(), not_send: PhantomData }
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.vtable.is_none()
     }
 
     pub(crate) fn call(mut self) {

@@ -217,6 +217,9 @@ type Values = Vec<(u64, Value)>;
 type Value = Arc<dyn Any + Send + Sync>;
 
 impl ContextSnapshot {
+    /// No values.
+    pub(crate) const EMPTY: Self = Self(None);
+
     /// The current values: one reference count, or nothing if no variable is set.
     #[must_use]
     pub fn current() -> Self {

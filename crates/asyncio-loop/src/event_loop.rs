@@ -10,20 +10,19 @@
 //!
 //! Absent on purpose: futures and tasks. A [`Step`] is all that this floor knows of them.
 
-use crate::callback::Callback;
-use crate::context::ContextSnapshot;
+use crate::calls::Call;
 use crate::delay::{IntoDelay, nanos_of_secs, secs_of_nanos};
 use crate::exception::ExceptionContext;
 use crate::handle::{Handle, TimerHandle};
 use crate::poll_budget::PollBudget;
-use crate::ready_queue::{Call, CallContext, Entry, ReadyQueue, Stored};
+use crate::ready_queue::{Entry, ReadyQueue, Stored};
 use crate::remote::{Inbox, LoopHandle, Trigger};
 use crate::signals::SignalHandlers;
 use crate::statistics::Counters;
 use crate::step::Step;
 use crate::timers::{Nanos, Timers};
 use crate::watch::{Watcher, Watches};
-use asyncio_driver::{Driver, Event, Token};
+use asyncio_driver::{Driver, Event, TimeHold, Token};
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -179,7 +178,7 @@ impl EventLoop {
         }
         self.receive();
         let mut ready = self.core.ready.borrow_mut();
-        let call = ready.store(self.call(callback, location));
+        let call = ready.calls_mut().insert(callback, location);
         ready.push(Entry::Stored(Stored::call(call)));
         drop(ready);
         Handle::new(self.clone(), call, false)
@@ -286,6 +285,15 @@ impl EventLoop {
         self.now()
     }
 
+    /// Says that somebody outside works for this loop and will wake it, for as long as what comes back lives: virtual time
+    /// does not jump meanwhile. `None` where time is real.
+    ///
+    /// For authors of upper floors, such as the executor bridge.
+    #[must_use]
+    pub fn hold_time(&self) -> Option<Box<dyn TimeHold>> {
+        self.core.driver.borrow().hold_time()
+    }
+
     /// The value of type `T` that belongs to this loop, made at first use: where upper floors keep their state.
     ///
     /// It is dropped when the loop is closed or dropped.
@@ -371,7 +379,7 @@ impl EventLoop {
             let mut ready = self.core.ready.borrow_mut();
             for message in self.core.inbox.take_messages() {
                 let (callback, values, location) = message.into_parts();
-                let call = ready.store(Call { callback, context: CallContext::Copied(values), location });
+                let call = ready.calls_mut().insert_in(callback, values, location);
                 ready.push(Entry::Stored(Stored::call(call)));
             }
         }
@@ -392,11 +400,11 @@ impl EventLoop {
     }
 
     pub(crate) fn with_call<R>(&self, call: Token, look: impl FnOnce(&mut Call) -> R) -> Option<R> {
-        self.core.ready.borrow_mut().call_mut(call).map(look)
+        self.core.ready.borrow_mut().calls_mut().get_mut(call).map(look)
     }
 
     pub(crate) fn cancel_call(&self, call: Token) {
-        let call = self.core.ready.borrow_mut().take_call(call);
+        let call = self.core.ready.borrow_mut().calls_mut().take(call);
         drop(call); // With nothing borrowed: what the callback held may call back.
     }
 
@@ -417,7 +425,7 @@ impl EventLoop {
         if self.is_closed() {
             return TimerHandle::new(self.refuse(location), NO_CALL, when);
         }
-        let call = self.core.ready.borrow_mut().store(self.call(callback, location));
+        let call = self.core.ready.borrow_mut().calls_mut().insert(callback, location);
         let timer = self.set_timer(when, Entry::Stored(Stored::call(call)));
         TimerHandle::new(Handle::new(self.clone(), call, false), timer, when)
     }
@@ -427,10 +435,6 @@ impl EventLoop {
             self.core.timers_due.set(true);
         }
         self.core.timers.borrow_mut().insert(when, entry)
-    }
-
-    fn call<F: FnOnce() + 'static>(&self, callback: F, location: &'static Location<'static>) -> Call {
-        Call { callback: Callback::new(callback), context: CallContext::Copied(ContextSnapshot::current()), location }
     }
 
     #[cold]

@@ -1,9 +1,9 @@
 //! `Handle` and `TimerHandle`: a scheduled callback that can be taken back.
 
+use crate::calls::CallContext;
 use crate::context::Context;
 use crate::delay::secs_of_nanos;
 use crate::event_loop::EventLoop;
-use crate::ready_queue::CallContext;
 use crate::timers::Nanos;
 use asyncio_driver::Token;
 use std::cell::Cell;

@@ -2,6 +2,7 @@
 
 mod builder;
 mod callback;
+mod calls;
 mod closed_driver;
 mod context;
 mod delay;

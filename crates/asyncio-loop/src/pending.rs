@@ -108,7 +108,7 @@ impl EventLoop {
         {
             let (ready, timers) = (core.ready.borrow(), core.timers.borrow());
             // The inner `None` is a step that does not know where it comes from.
-            let call = |call| ready.location(call).map(Some);
+            let call = |call| ready.calls().get(call).map(|call| Some(call.location));
             let step = |entry: &Entry| match entry {
                 Entry::Step(step) => Some(step.location()),
                 Entry::Stored(stored) => stored.as_call().and_then(call),

@@ -10,18 +10,16 @@
 //!
 //! Absent on purpose: running anything. Popped work is handed to the loop, with nothing borrowed.
 
-use crate::callback::Callback;
-use crate::context::{Context, ContextSnapshot};
+use crate::calls::Calls;
 use crate::step::Step;
-use asyncio_driver::{Slots, Token};
+use asyncio_driver::Token;
 use std::collections::VecDeque;
-use std::panic::Location;
 
 /// What is ready to run.
 #[derive(Debug, Default)]
 pub(crate) struct ReadyQueue {
     entries: VecDeque<Entry>,
-    calls: Slots<Call>,
+    calls: Calls,
 }
 
 /// A place in the queue.
@@ -62,23 +60,6 @@ impl Stored {
     }
 }
 
-/// A closure and what it needs to run.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) callback: Callback,
-    pub(crate) context: CallContext,
-    pub(crate) location: &'static Location<'static>,
-}
-
-/// The context of a call.
-#[derive(Debug)]
-pub(crate) enum CallContext {
-    /// A copy of the values from when it was scheduled.
-    Copied(ContextSnapshot),
-    /// A context that was given, in which changes stay.
-    Given(Context),
-}
-
 impl ReadyQueue {
     /// Appends an entry.
     pub(crate) fn push(&mut self, entry: Entry) {
@@ -90,9 +71,14 @@ impl ReadyQueue {
         self.entries.extend(entry);
     }
 
-    /// Stores a call that is not in the queue yet.
-    pub(crate) fn store(&mut self, call: Call) -> Token {
-        self.calls.insert(call)
+    /// The closures, in the queue or not.
+    pub(crate) const fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// As `calls`.
+    pub(crate) const fn calls_mut(&mut self) -> &mut Calls {
+        &mut self.calls
     }
 
     /// Takes the next entry.
@@ -100,24 +86,9 @@ impl ReadyQueue {
         self.entries.pop_front()
     }
 
-    /// Takes a call out of the table, to run it or to drop it, with nothing borrowed. `None` if it was cancelled.
-    pub(crate) fn take_call(&mut self, token: Token) -> Option<Call> {
-        self.calls.remove(token)
-    }
-
-    /// The stored call, if it has neither run nor been cancelled.
-    pub(crate) fn call_mut(&mut self, token: Token) -> Option<&mut Call> {
-        self.calls.get_mut(token)
-    }
-
     /// What is in the queue, cancelled or not, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
-    }
-
-    /// Where a call was scheduled, if it has neither run nor been cancelled.
-    pub(crate) fn location(&self, call: Token) -> Option<&'static Location<'static>> {
-        self.calls.get(call).map(|call| call.location)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -10,13 +10,14 @@
 //!
 //! Absent on purpose: anything about futures. `run_until_complete` and `Runner` are floor 2's.
 
+use crate::calls::CallContext;
 use crate::closed_driver::ClosedDriver;
 use crate::context::ContextSnapshot;
 use crate::error::RunError;
 use crate::event_loop::{EventLoop, State};
 use crate::exception::ExceptionContext;
 use crate::policy::RunningLoop;
-use crate::ready_queue::{CallContext, Entry, Stored};
+use crate::ready_queue::{Entry, Stored};
 use crate::timers::Nanos;
 use asyncio_driver::{Deadline, LoopTime};
 use std::cell::Cell;
@@ -359,15 +360,15 @@ impl EventLoop {
             }
             return;
         }
-        let call = stored.as_call().and_then(|call| self.core.ready.borrow_mut().take_call(call));
-        let Some(call) = call else { return };
-        note_location(call.location);
-        match call.context {
+        let call = stored.as_call().and_then(|call| self.core.ready.borrow_mut().calls_mut().take(call));
+        let Some((callback, context, location)) = call else { return };
+        note_location(location);
+        match context {
             CallContext::Copied(values) => {
                 let _entered = EnteredContext::new(values);
-                call.callback.call();
+                callback.call();
             }
-            CallContext::Given(context) => context.run(|| call.callback.call()),
+            CallContext::Given(context) => context.run(|| callback.call()),
         }
     }
 
@@ -376,7 +377,7 @@ impl EventLoop {
         match entry {
             Entry::Step(step) => step.location(),
             Entry::Stored(stored) => match (stored.as_call(), stored.as_timer()) {
-                (Some(call), _) => self.core.ready.borrow().location(call),
+                (Some(call), _) => self.core.ready.borrow().calls().get(call).map(|call| call.location),
                 (None, Some(timer)) => match self.core.timers.borrow().get(timer) {
                     Some(Entry::Step(step)) => step.location(),
                     _ => None,
