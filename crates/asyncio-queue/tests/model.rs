@@ -35,7 +35,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         15 => any::<usize>().prop_map(Step::DropGetter),
         1 => Just(Step::Shutdown),
     ];
-    prop::collection::vec(step, 0..200)
+    prop::collection::vec(step, 0..120)
 }
 
 /// Who is to put or get.

@@ -275,20 +275,27 @@ impl<T> ConditionGuard<'_, T> {
 
     /// Wakes the first `n` tasks that wait and have not been woken. They go on when they have got the lock.
     ///
+    /// # Panics
+    ///
+    /// If the guard was left without the lock, and nobody else holds it.
+    ///
     /// # asyncio
     ///
     /// `Condition.notify`. Same.
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "whoever notifies has changed something")]
-    pub fn notify(&mut self, n: usize) {
+    pub fn notify(&self, n: usize) {
         self.condition.notify(n).expect(LOST);
     }
 
     /// Wakes all tasks that wait.
     ///
+    /// # Panics
+    ///
+    /// As [`notify`](Self::notify).
+    ///
     /// # asyncio
     ///
     /// `Condition.notify_all`. Same.
-    pub fn notify_all(&mut self) {
+    pub fn notify_all(&self) {
         self.notify(usize::MAX);
     }
 
@@ -308,6 +315,10 @@ impl<T> ConditionGuard<'_, T> {
     }
 
     /// As [`LockGuard::forget`].
+    ///
+    /// # Panics
+    ///
+    /// If the guard was left without the lock.
     pub fn forget(guard: Self) {
         LockGuard::forget(guard.guard.expect(LOST));
     }

@@ -287,7 +287,8 @@ impl<'a, T> LockAcquire<'a, T> {
 impl<'a, T> Future for LockAcquire<'a, T> {
     type Output = LockGuard<'a, T>;
 
-    #[inline]
+    // Always: a guard that is returned through memory, in small pieces and then as a whole, costs more than all the rest.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockGuard<'a, T>> {
         if self.wait.is_none() && self.lock.is_free() {
             return Poll::Ready(self.lock.take());

@@ -72,12 +72,7 @@ fn abort_is_for_those_inside_and_for_all_who_come_until_a_reset() {
         let _again = [2, 3].map(|name| arrive(&barrier, &log, name));
         settle().await;
         assert!(!barrier.broken());
-        log.assert([
-            (0, broken("abort or reset of barrier")),
-            (1, broken("barrier aborted")),
-            (3, Ok(1)),
-            (2, Ok(0)),
-        ]);
+        log.assert([(0, broken("abort or reset of barrier")), (1, broken("barrier aborted")), (3, Ok(1)), (2, Ok(0))]);
     });
 }
 

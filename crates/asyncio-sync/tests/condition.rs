@@ -115,7 +115,7 @@ fn notify_counts_those_who_wait_and_needs_the_lock() {
         assert!(condition.notify(1).is_err());
         assert!(condition.notify_all().is_err());
         assert!(tasks[0].cancel());
-        let mut guard = condition.acquire().await;
+        let guard = condition.acquire().await;
         assert_eq!(condition.statistics().tasks_waiting, 3);
         guard.notify(1); // "1", for "0" is cancelled
         guard.notify(1); // "2", for "1" is notified

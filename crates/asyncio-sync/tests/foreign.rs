@@ -11,9 +11,11 @@ use std::task::{Context, Wake, Waker};
 /// Runs futures in turn, each only when it was woken.
 #[derive(Default)]
 struct Executor {
-    tasks: Vec<(Option<Pin<Box<dyn Future<Output = ()>>>>, Arc<Flag>)>,
+    tasks: Vec<(Option<Running>, Arc<Flag>)>,
     polls: usize,
 }
+
+type Running = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Flag(AtomicBool);
 

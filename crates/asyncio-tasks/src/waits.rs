@@ -14,12 +14,16 @@
 //!
 //! Absent on purpose: fairness. That is the order of a [`WaitQueue`](crate::WaitQueue).
 
+mod queue;
+
+pub(crate) use queue::QueueEnds;
+
 use crate::current::current;
 use crate::error::CancelledError;
 use crate::raw::TaskRef;
 use asyncio_driver::{Slots, Token};
 use asyncio_loop::{Step, TimerKey, TokenStep};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::task::{Context, Waker};
@@ -111,6 +115,8 @@ pub(crate) fn begin(cx: &Context<'_>, link: Link) -> WaitId {
 
 impl Wait {
     /// A record of whoever polls with `cx`, in no list yet.
+    // Always, as `insert`: a record is written where it stays, not handed on in pieces.
+    #[inline(always)]
     fn new(cx: &Context<'_>, link: Link) -> Self {
         let task = current();
         let waker = match &task {
@@ -136,6 +142,7 @@ impl Wait {
 }
 
 /// Puts a record that was just made into the table and at the head of its task's list.
+#[inline(always)]
 fn insert(waits: &mut Slots<Wait>, wait: Wait) -> WaitId {
     let id = waits.insert(wait);
     if let Some(task) = waits.get(id).and_then(|wait| wait.task.as_ref()) {
@@ -389,130 +396,6 @@ fn cancel(id: WaitId, task: &TaskRef, error: &CancelledError) -> bool {
         });
     }
     accepted
-}
-
-/// The ends of a queue of waits, for [`WaitQueue`](crate::WaitQueue).
-///
-/// Waits in a queue are linked to nothing, so they are `Waiting` until they are decided or cancelled, for good.
-#[derive(Debug)]
-pub(crate) struct QueueEnds {
-    first: Cell<u32>,
-    last: Cell<u32>,
-    /// No wait before this one is `Waiting` any more.
-    fresh: Cell<u32>,
-    len: Cell<usize>,
-}
-
-impl QueueEnds {
-    pub(crate) const fn new() -> Self {
-        Self { first: Cell::new(NO_SLOT), last: Cell::new(NO_SLOT), fresh: Cell::new(NO_SLOT), len: Cell::new(0) }
-    }
-
-    #[inline]
-    pub(crate) const fn len(&self) -> usize {
-        self.len.get()
-    }
-
-    /// Begins to wait at the end of the queue, on behalf of whoever polls with `cx`.
-    pub(crate) fn begin(&self, cx: &Context<'_>) -> WaitId {
-        let mut wait = Wait::new(cx, Link::None);
-        wait.previous = self.last.get();
-        let id = WAITS.with_borrow_mut(|waits| {
-            let id = insert(waits, wait);
-            match waits.in_slot_mut(self.last.get()) {
-                Some((_, last)) => last.next = id.slot(),
-                None => self.first.set(id.slot()),
-            }
-            id
-        });
-        self.last.set(id.slot());
-        if self.fresh.get() == NO_SLOT {
-            self.fresh.set(id.slot());
-        }
-        self.len.set(self.len.get() + 1);
-        id
-    }
-
-    /// Ends a wait that is in this queue.
-    pub(crate) fn end(&self, id: WaitId) {
-        // The table is gone at the end of the thread, and with it the waits.
-        let gone = WAITS.try_with(|waits| self.take_out(&mut waits.borrow_mut(), id));
-        drop(gone);
-    }
-
-    /// Ends a wait that is in this queue, if it is decided; otherwise says what it is.
-    pub(crate) fn end_if_decided(&self, id: WaitId) -> WaitState {
-        let (state, gone) = WAITS.with_borrow_mut(|waits| match waits.get(id).map(|wait| wait.state) {
-            Some(WaitState::Decided) | None => (WaitState::Decided, self.take_out(waits, id)),
-            Some(state) => (state, None),
-        });
-        drop(gone);
-        state
-    }
-
-    fn take_out(&self, waits: &mut Slots<Wait>, id: WaitId) -> Option<Ended> {
-        let wait = waits.get(id)?;
-        let (previous, next) = (wait.previous, wait.next);
-        match waits.in_slot_mut(previous) {
-            Some((_, wait)) => wait.next = next,
-            None => self.first.set(next),
-        }
-        match waits.in_slot_mut(next) {
-            Some((_, wait)) => wait.previous = previous,
-            None => self.last.set(previous),
-        }
-        if self.fresh.get() == id.slot() {
-            self.fresh.set(next);
-        }
-        self.len.set(self.len.get() - 1);
-        end_in(waits, id)
-    }
-
-    /// Wakes the wait at the head, unless it is decided or cancelled; says whether it did.
-    #[inline]
-    pub(crate) fn wake_head(&self) -> bool {
-        // Beyond the head, nothing is asked; before `fresh`, nothing waits.
-        self.fresh.get() == self.first.get() && self.fresh.get() != NO_SLOT && self.wake_among(1)
-    }
-
-    /// Wakes the first wait that is neither decided nor cancelled; says whether there was one.
-    #[inline]
-    pub(crate) fn wake_next(&self) -> bool {
-        self.fresh.get() != NO_SLOT && self.wake_among(usize::MAX)
-    }
-
-    /// Wakes the first of the next `limit` fresh waits that is `Waiting`.
-    fn wake_among(&self, limit: usize) -> bool {
-        let resume = WAITS.with_borrow_mut(|waits| {
-            for _ in 0..limit {
-                let (_, wait) = waits.in_slot_mut(self.fresh.get())?;
-                self.fresh.set(wait.next);
-                if wait.state == WaitState::Waiting {
-                    wait.state = WaitState::Decided;
-                    return Some(Resume::of(wait));
-                }
-            }
-            None
-        });
-        resume.map(Resume::go).is_some()
-    }
-
-    /// How many waits are in a state that `counts`; no more than `limit`, at which it stops.
-    pub(crate) fn count(&self, limit: usize, counts: impl Fn(WaitState) -> bool) -> usize {
-        if self.first.get() == NO_SLOT {
-            return 0;
-        }
-        WAITS.with_borrow_mut(|waits| {
-            let (mut found, mut slot) = (0, self.first.get());
-            while let Some((_, wait)) = waits.in_slot_mut(slot)
-                && found < limit
-            {
-                found += usize::from(counts(wait.state));
-                slot = wait.next;
-            }
-            found
-        })
-    }
 }
 
 /// The step that decides a wait: what timers and callbacks schedule.
