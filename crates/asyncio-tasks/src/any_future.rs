@@ -6,7 +6,7 @@
 use crate::ensure::{Ensure, Gatherable, Source};
 use crate::error::CancelledError;
 use crate::future::{Await, Future as LoopFuture};
-use crate::task::{CallbackKey, Join, ResultError, Task};
+use crate::task::{AnyTask, CallbackKey, Join, ResultError, Task};
 use crate::wait::{TryWaitable, Waitable};
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -198,6 +198,13 @@ impl<T: 'static> Gatherable for AnyFuture<T> {
 }
 
 impl<T: 'static> Waitable for AnyFuture<T> {
+    fn identity(&self) -> (Option<AnyTask>, &'static Location<'static>) {
+        match &self.source {
+            Source::Task(task) => task.identity(),
+            Source::Future(future, _) => future.identity(),
+        }
+    }
+
     fn is_done(&self) -> bool {
         self.done()
     }

@@ -2,10 +2,13 @@
 
 use crate::factory::TaskFactory;
 use crate::future::Future as LoopFuture;
+use crate::graph::{TaskDump, dump_on};
 use crate::loop_tasks::LoopTasks;
 use crate::task::{AnyTask, Task, all_tasks_of, spawn_on};
+use asyncio_driver::Signal;
 use asyncio_loop::{EventLoop, RunError};
 use std::future::Future;
+use std::io;
 use std::panic::Location;
 
 mod sealed {
@@ -60,6 +63,25 @@ pub trait LoopTasksExt: sealed::Sealed {
     ///
     /// [`loop.set_task_factory`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_task_factory).
     fn set_task_factory(&self, factory: TaskFactory);
+
+    /// What the unfinished tasks of this loop are at: name, place, state, who waits for whom.
+    ///
+    /// # asyncio
+    ///
+    /// None inside a process; `python -m asyncio ps` and `pstree` look at another one.
+    fn dump_tasks(&self) -> TaskDump;
+
+    /// Writes [`dump_tasks`](Self::dump_tasks) to stderr each time `signal` comes in, such as `Signal::USR1`. A loop that hangs in a
+    /// callback cannot do that before the callback is back.
+    ///
+    /// # Errors
+    ///
+    /// As `EventLoop::add_signal_handler`, which this uses.
+    ///
+    /// # asyncio
+    ///
+    /// None; `faulthandler.register` is for threads.
+    fn dump_tasks_on(&self, signal: Signal) -> io::Result<()>;
 
     /// How new tasks start.
     ///
@@ -119,8 +141,27 @@ impl LoopTasksExt for EventLoop {
         LoopTasks::of(self).set_factory(factory);
     }
 
+    fn dump_tasks(&self) -> TaskDump {
+        TaskDump::of(&LoopTasks::of(self))
+    }
+
+    fn dump_tasks_on(&self, signal: Signal) -> io::Result<()> {
+        dump_on(self, signal)
+    }
+
     fn get_task_factory(&self) -> TaskFactory {
         LoopTasks::of(self).get_factory()
+    }
+}
+
+/// Adds to a deadlock that the driver has found who waits for whom.
+fn name_the_stuck(event_loop: &EventLoop, error: RunError) -> RunError {
+    match error {
+        RunError::Driver(error) if error.kind() == io::ErrorKind::Deadlock => {
+            let report = format!("{error}\n{}", event_loop.dump_tasks());
+            RunError::Driver(io::Error::new(io::ErrorKind::Deadlock, report))
+        }
+        error => error,
     }
 }
 
@@ -130,7 +171,7 @@ pub(crate) fn run_task<T: 'static>(event_loop: &EventLoop, task: &Task<T>) -> Re
     let callback = task.add_done_callback(move |_| stopper.stop());
     let outcome = event_loop.run_forever();
     task.remove_done_callback(callback);
-    outcome?;
+    outcome.map_err(|error| name_the_stuck(event_loop, error))?;
     if !task.done() {
         return Err(RunUntilCompleteError::Stopped);
     }

@@ -4,15 +4,14 @@
 //! std, which everything that can be awaited implements.
 
 use crate::error::{CancelledError, InvalidStateError};
-use crate::loop_tasks::LoopTasks;
+use crate::loop_tasks::{LoopTasks, schedule_in};
 use crate::task::{CallbackKey, ResultError, next_key, remove_callback};
 use crate::task_state::DoneCallback;
-use crate::waits::{self, CancelTarget, Link, WaitId, WaitState};
+use crate::waits::{self, Awaited, CancelTarget, Link, WaitId, WaitState};
 use asyncio_loop::{ContextSnapshot, EventLoop};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt;
 use std::future::IntoFuture;
-use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -37,19 +36,18 @@ pub struct Future<T: 'static> {
 }
 
 struct Inner<T> {
-    state: RefCell<State<T>>,
+    /// Set once. Nothing is borrowed while it is cloned, which may be any code.
+    outcome: OnceCell<Result<T, CancelledError>>,
+    callbacks: RefCell<Callbacks>,
     tasks: Rc<LoopTasks>,
     location: &'static Location<'static>,
 }
 
-enum State<T> {
-    /// Most futures have one who waits.
-    Pending {
-        first: Option<DoneCallback>,
-        more: Vec<DoneCallback>,
-    },
-    Finished(T),
-    Cancelled(CancelledError),
+/// Whom to tell; nobody, once the future is done. Most futures have one who waits.
+#[derive(Default)]
+struct Callbacks {
+    first: Option<DoneCallback>,
+    more: Vec<DoneCallback>,
 }
 
 /// The result could not be set, for the future is done already. The value comes back.
@@ -85,8 +83,8 @@ impl<T: 'static> Future<T> {
     }
 
     pub(crate) fn on(tasks: Rc<LoopTasks>, location: &'static Location<'static>) -> Self {
-        let state = RefCell::new(State::Pending { first: None, more: Vec::new() });
-        Self { inner: Rc::new(Inner { state, tasks, location }) }
+        let (outcome, callbacks) = (OnceCell::new(), RefCell::default());
+        Self { inner: Rc::new(Inner { outcome, callbacks, tasks, location }) }
     }
 
     /// Sets the result and schedules whoever waits for it.
@@ -99,18 +97,14 @@ impl<T: 'static> Future<T> {
     ///
     /// [`Future.set_result`](https://docs.python.org/3/library/asyncio-future.html#asyncio.Future.set_result). Same.
     pub fn set_result(&self, value: T) -> Result<(), SetResultError<T>> {
-        let callbacks = {
-            let mut state = self.inner.state.borrow_mut();
-            let State::Pending { first, more } = &mut *state else {
-                drop(state);
-                return Err(SetResultError(value));
-            };
-            let callbacks = (first.take(), mem::take(more));
-            *state = State::Finished(value);
-            callbacks
-        };
-        self.tell(callbacks, None);
-        Ok(())
+        match self.inner.outcome.set(Ok(value)) {
+            Ok(()) => {
+                self.inner.tell(None);
+                Ok(())
+            }
+            Err(Ok(value)) => Err(SetResultError(value)),
+            Err(Err(_)) => unreachable!("what comes back is what was to be set"),
+        }
     }
 
     /// Cancels the future: whoever waits for it is told so at once. `false` if it is done.
@@ -121,25 +115,25 @@ impl<T: 'static> Future<T> {
     /// [`cancel_with`](Self::cancel_with).
     #[expect(clippy::must_use_candidate, reason = "a request that comes too late is seldom of interest")]
     pub fn cancel(&self) -> bool {
-        self.inner.cancel(&CancelledError::default())
+        self.inner.clone().cancel(&CancelledError::default())
     }
 
     /// As [`cancel`](Self::cancel), with a message for whoever waits.
     #[expect(clippy::must_use_candidate, reason = "a request that comes too late is seldom of interest")]
     pub fn cancel_with(&self, message: &str) -> bool {
-        self.inner.cancel(&CancelledError::new(Some(message)))
+        self.inner.clone().cancel(&CancelledError::new(Some(message)))
     }
 
     /// Whether it has a result or was cancelled.
     #[must_use]
     pub fn done(&self) -> bool {
-        !matches!(*self.inner.state.borrow(), State::Pending { .. })
+        self.inner.outcome.get().is_some()
     }
 
     /// Whether it was cancelled.
     #[must_use]
     pub fn cancelled(&self) -> bool {
-        matches!(*self.inner.state.borrow(), State::Cancelled(_))
+        matches!(self.inner.outcome.get(), Some(Err(_)))
     }
 
     /// The result.
@@ -155,10 +149,10 @@ impl<T: 'static> Future<T> {
     where
         T: Clone,
     {
-        match &*self.inner.state.borrow() {
-            State::Pending { .. } => Err(ResultError::NotDone),
-            State::Finished(value) => Ok(value.clone()),
-            State::Cancelled(error) => Err(error.clone().into()),
+        match self.inner.outcome.get() {
+            None => Err(ResultError::NotDone),
+            Some(Ok(value)) => Ok(value.clone()),
+            Some(Err(error)) => Err(error.clone().into()),
         }
     }
 
@@ -171,11 +165,17 @@ impl<T: 'static> Future<T> {
     #[track_caller]
     pub fn add_done_callback(&self, callback: impl FnOnce(&Self) + 'static) -> CallbackKey {
         let key = next_key();
-        let future = self.clone();
-        let call = Box::new(move || callback(&future));
         if self.done() {
-            self.get_loop().call_soon(call);
+            let future = self.clone();
+            self.get_loop().call_soon(move || callback(&future));
         } else {
+            // Weak: the future owns the callback. `tell` keeps it alive until then.
+            let inner = Rc::downgrade(&self.inner);
+            let call = Box::new(move || {
+                if let Some(inner) = inner.upgrade() {
+                    callback(&Self { inner });
+                }
+            });
             self.inner.add(DoneCallback::Call { key, context: ContextSnapshot::current(), call });
         }
         CallbackKey(key)
@@ -189,12 +189,10 @@ impl<T: 'static> Future<T> {
     /// Differs: by key, since closures cannot be compared.
     #[expect(clippy::must_use_candidate, reason = "most callers know")]
     pub fn remove_done_callback(&self, key: CallbackKey) -> usize {
-        let removed = match &mut *self.inner.state.borrow_mut() {
-            State::Pending { first, more } => {
-                let is_first = matches!(first, Some(DoneCallback::Call { key: other, .. }) if *other == key.0);
-                if is_first { first.take() } else { remove_callback(more, key) }
-            }
-            State::Finished(_) | State::Cancelled(_) => None,
+        let removed = {
+            let Callbacks { first, more } = &mut *self.inner.callbacks.borrow_mut();
+            let is_first = matches!(first, Some(DoneCallback::Call { key: other, .. }) if *other == key.0);
+            if is_first { first.take() } else { remove_callback(more, key) }
         };
         usize::from(removed.is_some())
     }
@@ -220,14 +218,7 @@ impl<T: 'static> Future<T> {
     /// The error of a future that was cancelled.
     #[must_use]
     pub fn cancelled_error(&self) -> Option<CancelledError> {
-        match &*self.inner.state.borrow() {
-            State::Cancelled(error) => Some(error.clone()),
-            State::Pending { .. } | State::Finished(_) => None,
-        }
-    }
-
-    fn tell(&self, callbacks: (Option<DoneCallback>, Vec<DoneCallback>), cancelled: Option<&CancelledError>) {
-        self.inner.tell(callbacks, cancelled);
+        self.inner.outcome.get().and_then(|outcome| outcome.as_ref().err().cloned())
     }
 
     pub(crate) fn target(&self) -> Rc<dyn CancelTarget> {
@@ -236,10 +227,10 @@ impl<T: 'static> Future<T> {
 
     /// The result of a future that is done; one that is not counts as cancelled.
     pub(crate) fn result_with(&self, clone: fn(&T) -> T) -> Result<T, CancelledError> {
-        match &*self.inner.state.borrow() {
-            State::Finished(value) => Ok(clone(value)),
-            State::Cancelled(error) => Err(error.clone()),
-            State::Pending { .. } => Err(CancelledError::default()),
+        match self.inner.outcome.get() {
+            Some(Ok(value)) => Ok(clone(value)),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(CancelledError::default()),
         }
     }
 
@@ -250,13 +241,12 @@ impl<T: 'static> Future<T> {
 
     /// Takes back what `add_waiter` has registered.
     pub(crate) fn remove_waiter(&self, wait: WaitId) {
-        if let State::Pending { first, more } = &mut *self.inner.state.borrow_mut() {
-            let is_it = |entry: &DoneCallback| matches!(entry, DoneCallback::Wait(other) if *other == wait);
-            if first.as_ref().is_some_and(is_it) {
-                *first = None;
-            } else {
-                more.retain(|entry| !is_it(entry));
-            }
+        let Callbacks { first, more } = &mut *self.inner.callbacks.borrow_mut();
+        let is_it = |entry: &DoneCallback| matches!(entry, DoneCallback::Wait(other) if *other == wait);
+        if first.as_ref().is_some_and(is_it) {
+            *first = None;
+        } else {
+            more.retain(|entry| !is_it(entry));
         }
     }
 }
@@ -276,36 +266,49 @@ impl<T, E> Future<Result<T, E>> {
     }
 }
 
-impl<T> Inner<T> {
+impl<T: 'static> Inner<T> {
+    /// Registers a callback of a future that is not done.
     fn add(&self, callback: DoneCallback) {
-        if let State::Pending { first, more } = &mut *self.state.borrow_mut() {
-            // The order of registration is the order of the call: once there are more, the first place stays empty.
-            if first.is_none() && more.is_empty() {
-                *first = Some(callback);
-            } else {
-                more.push(callback);
-            }
+        let Callbacks { first, more } = &mut *self.callbacks.borrow_mut();
+        // The order of registration is the order of the call: once there are more, the first place stays empty.
+        if first.is_none() && more.is_empty() {
+            *first = Some(callback);
+        } else {
+            more.push(callback);
         }
     }
 
-    fn tell(&self, (first, more): (Option<DoneCallback>, Vec<DoneCallback>), cancelled: Option<&CancelledError>) {
+    /// The future is done: tells everybody.
+    fn tell(self: &Rc<Self>, cancelled: Option<&CancelledError>) {
+        let Callbacks { first, more } = self.callbacks.take();
         for callback in first.into_iter().chain(more) {
-            callback.tell(self.tasks.event_loop(), cancelled);
+            match callback {
+                DoneCallback::Wait(_) => callback.tell(self.tasks.event_loop(), cancelled),
+                DoneCallback::Call { context, call, .. } => {
+                    let this = self.clone();
+                    schedule_in(self.tasks.event_loop(), context, move || {
+                        call();
+                        drop(this);
+                    });
+                }
+            }
         }
     }
 }
 
-impl<T> CancelTarget for Inner<T> {
-    fn cancel(&self, error: &CancelledError) -> bool {
-        let callbacks = {
-            let mut state = self.state.borrow_mut();
-            let State::Pending { first, more } = &mut *state else { return false };
-            let callbacks = (first.take(), mem::take(more));
-            *state = State::Cancelled(error.clone());
-            callbacks
-        };
-        self.tell(callbacks, Some(error));
-        true
+impl<T: 'static> CancelTarget for Inner<T> {
+    fn cancel(self: Rc<Self>, error: &CancelledError) -> bool {
+        let is_first = self.outcome.set(Err(error.clone())).is_ok();
+        if is_first {
+            self.tell(Some(error));
+        }
+        is_first
+    }
+
+    fn awaited(&self, found: &mut Vec<Awaited>) {
+        if self.outcome.get().is_none() {
+            found.push(Awaited::Future(self.location));
+        }
     }
 }
 
@@ -317,11 +320,10 @@ impl<T> Clone for Future<T> {
 
 impl<T> fmt::Debug for Future<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match self.inner.state.try_borrow().as_deref() {
-            Ok(State::Pending { .. }) => "pending",
-            Ok(State::Finished(_)) => "finished",
-            Ok(State::Cancelled(_)) => "cancelled",
-            Err(_) => "in use",
+        let state = match self.inner.outcome.get() {
+            None => "pending",
+            Some(Ok(_)) => "finished",
+            Some(Err(_)) => "cancelled",
         };
         let location = self.inner.location.to_string();
         f.debug_struct("Future").field("state", &state).field("created_at", &location).finish()

@@ -5,7 +5,7 @@
 use crate::catch::raise;
 use crate::ensure::{Gatherable, Source};
 use crate::error::CancelledError;
-use crate::waits::{self, CancelTarget, Link, WaitId, WaitState};
+use crate::waits::{self, Awaited, CancelTarget, Link, WaitId, WaitState};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
@@ -189,7 +189,7 @@ impl State {
 }
 
 impl CancelTarget for State {
-    fn cancel(&self, error: &CancelledError) -> bool {
+    fn cancel(self: Rc<Self>, error: &CancelledError) -> bool {
         if self.ended.borrow().is_some() {
             return false;
         }
@@ -200,6 +200,12 @@ impl CancelTarget for State {
             *self.cancel_requested.borrow_mut() = Some(error.clone());
         }
         accepted
+    }
+
+    fn awaited(&self, found: &mut Vec<Awaited>) {
+        let links = self.links.take();
+        links.iter().for_each(|link| link.awaited(found));
+        *self.links.borrow_mut() = links;
     }
 }
 

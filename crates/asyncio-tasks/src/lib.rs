@@ -10,6 +10,7 @@ mod ext;
 mod factory;
 mod future;
 mod gather;
+mod graph;
 mod loop_tasks;
 mod raw;
 mod runner;
@@ -36,6 +37,10 @@ pub use ext::{LoopTasksExt, RunUntilCompleteError};
 pub use factory::TaskFactory;
 pub use future::{Await, Future, SetResultError};
 pub use gather::{Gather, GatherAll, TryGather, gather, try_gather};
+pub use graph::{
+    DumpedState, DumpedTask, FutureCallGraph, TaskDump, capture_call_graph, dump_tasks, format_call_graph,
+    print_call_graph,
+};
 pub use runner::{LoopShutdown, Runner, RunnerBuilder, RunnerError, run, try_run};
 pub use shield::{Shield, shield};
 pub use sleep::{Sleep, sleep, yield_now};

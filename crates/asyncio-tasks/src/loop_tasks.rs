@@ -99,6 +99,9 @@ impl Extension for LoopTasks {
     /// Ends the tasks that are left: their coroutines are dropped where they stand.
     fn loop_closed(&self) {
         for task in self.unfinished() {
+            if task.state.is_done() {
+                continue; // By the destructor of another one.
+            }
             let report = ExceptionContext::new("a task was destroyed but it is pending")
                 .with("task", task.state.name().to_string())
                 .with_location(task.state.location);
@@ -127,7 +130,7 @@ impl DoneCallback {
 }
 
 /// `call_soon` in a given copy of a context.
-fn schedule_in(event_loop: &EventLoop, mut context: ContextSnapshot, call: Box<dyn FnOnce()>) {
+pub(crate) fn schedule_in(event_loop: &EventLoop, mut context: ContextSnapshot, call: impl FnOnce() + 'static) {
     // Handles copy the current context, so this one is made current for a moment.
     context.exchange();
     event_loop.call_soon(call);

@@ -44,6 +44,9 @@ fn expect_output<T>(outcome: Result<T, RunnerError>) -> T {
             let _ = raise_default(Signal::INT);
             panic!("interrupted by SIGINT");
         }
+        Err(RunnerError::Run(RunError::Driver(error))) => {
+            panic!("asyncio::run: the driver of the event loop failed: {error}")
+        }
         Err(error) => panic!("asyncio::run: {error}"),
     }
 }

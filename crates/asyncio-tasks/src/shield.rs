@@ -3,13 +3,13 @@
 use crate::catch::raise;
 use crate::ensure::{Gatherable, Source};
 use crate::task::CallbackKey;
-use crate::waits::{self, Link, WaitId, WaitState};
+use crate::waits::{self, Awaited, Link, Observed, WaitId, WaitState};
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 /// Waits for `item` (a coroutine, a task, a future), which runs on if the waiting task is cancelled.
@@ -39,8 +39,21 @@ pub fn shield<G: Gatherable>(item: G) -> Shield<G> {
 pub struct Shield<G: Gatherable> {
     source: Source<G::Value>,
     /// The callback with the item, and the wait that it is to decide.
-    registered: Option<(CallbackKey, Rc<Cell<Option<WaitId>>>)>,
+    registered: Option<(CallbackKey, Rc<Behind>)>,
     wait: Option<WaitId>,
+}
+
+/// What a shield shares with the callback of its item.
+struct Behind {
+    wait: Cell<Option<WaitId>>,
+    /// To be looked at only: no cancellation goes there.
+    link: Link,
+}
+
+impl Observed for Behind {
+    fn awaited(&self, found: &mut Vec<Awaited>) {
+        self.link.awaited(found);
+    }
 }
 
 impl<G: Gatherable> Unpin for Shield<G> {}
@@ -59,11 +72,13 @@ impl<G: Gatherable> Future for Shield<G> {
                 }
             },
             None if !self.source.done() => {
-                let wait = waits::begin(cx, Link::None);
-                let shared = Rc::new(Cell::new(Some(wait)));
+                let shared = Rc::new(Behind { wait: Cell::new(None), link: self.source.link() });
+                let observed: Weak<Behind> = Rc::downgrade(&shared);
+                let wait = waits::begin(cx, Link::Observed(observed));
+                shared.wait.set(Some(wait));
                 let tell = shared.clone();
                 let key = self.source.on_done(move || {
-                    if let Some(wait) = tell.get() {
+                    if let Some(wait) = tell.wait.get() {
                         waits::wake(wait);
                     }
                 });
@@ -86,7 +101,7 @@ impl<G: Gatherable> Future for Shield<G> {
 impl<G: Gatherable> Shield<G> {
     fn end(&mut self) {
         if let Some((key, shared)) = self.registered.take() {
-            shared.set(None);
+            shared.wait.set(None);
             self.source.forget(key);
         }
         if let Some(wait) = self.wait.take() {

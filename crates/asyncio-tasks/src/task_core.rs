@@ -45,9 +45,11 @@ impl TaskRef {
         self.poll_once();
     }
 
-    /// Polls the coroutine right now, before its first step is due.
+    /// Polls the coroutine right now, before its first step is due, if the loop is running. (If it were not, the coroutine could
+    /// run it, and with it a step of this task, inside this poll.)
     pub(crate) fn start_eagerly(&self) {
-        if !self.state.has(Flags::STARTED) && !self.state.has(Flags::UNUSUAL) {
+        let is_new = !self.state.has(Flags::STARTED) && !self.state.has(Flags::UNUSUAL);
+        if is_new && self.state.tasks.event_loop().is_running() {
             self.state.clear(Flags::SCHEDULED);
             self.state.set(Flags::STALE_STEP);
             self.poll_once();
@@ -101,7 +103,7 @@ impl TaskRef {
             return;
         }
         self.state.clear(Flags::SCHEDULED);
-        if self.state.is_done() {
+        if self.state.is_done() || self.state.is_polling() {
             return;
         }
         let mut due = None;
@@ -264,7 +266,10 @@ impl TaskRef {
         if joiner != NO_SLOT {
             waits::settle_slot(joiner, cancelled.as_ref());
         }
-        let callbacks = state.if_extra(|extra| std::mem::take(&mut extra.callbacks)).unwrap_or_default();
+        let (callbacks, owner) = state
+            .if_extra(|extra| (std::mem::take(&mut extra.callbacks), extra.group_owner.take()))
+            .unwrap_or_default();
+        drop(owner);
         for callback in callbacks {
             callback.tell(state.tasks.event_loop(), cancelled.as_ref());
         }
@@ -289,6 +294,24 @@ impl TaskRef {
         } else {
             state.with_extra(|extra| extra.callbacks.push(DoneCallback::Wait(wait)));
         }
+    }
+
+    /// The waits that are registered, and the tasks that are suspended in them. For those who look on.
+    pub(crate) fn waiters(&self) -> Vec<(WaitId, TaskRef)> {
+        let mut slots = vec![self.state.joiner.get()];
+        self.state.if_extra(|extra| {
+            for callback in &extra.callbacks {
+                if let DoneCallback::Wait(wait) = callback {
+                    slots.push(wait.slot());
+                }
+            }
+        });
+        slots.into_iter().filter_map(waits::waiter_in).collect()
+    }
+
+    /// The owner of the task group that this task is in.
+    pub(crate) fn group_owner(&self) -> Option<TaskRef> {
+        self.state.if_extra(|extra| extra.group_owner.clone()).flatten()
     }
 
     /// Takes back what `add_waiter` has registered. The wait still exists.

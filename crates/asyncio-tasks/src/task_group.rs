@@ -354,6 +354,7 @@ impl<E: 'static> TaskGroup<E> {
         let tasks: &Rc<LoopTasks> = &inner.owner.state.tasks;
         let task = spawn_on(tasks, child, location).keep_errors();
         inner.children.borrow_mut().push(task.to_any());
+        task.to_any().task.state.with_extra(|extra| extra.group_owner = Some(inner.owner.clone()));
         let group = inner.clone();
         task.add_done_callback(move |task| group.child_done(task, failure.take()));
         Ok(task)

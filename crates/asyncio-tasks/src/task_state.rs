@@ -108,6 +108,8 @@ pub(crate) struct Extra {
     pub(crate) panic: Option<Box<dyn Any + Send>>,
     /// A `fn(&T) -> T`, once there is more than one handle that may take the outcome.
     pub(crate) cloner: Option<Box<dyn Any>>,
+    /// The owner of the task group that this task is in, until it is done.
+    pub(crate) group_owner: Option<TaskRef>,
     /// Whether the value that was returned is an error which outranks a cancellation.
     pub(crate) has_failed: Option<fn(&TaskRef) -> bool>,
 }

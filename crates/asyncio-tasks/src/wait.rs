@@ -3,13 +3,14 @@
 use crate::future::Future as LoopFuture;
 use crate::sleep::running_loop;
 use crate::task::{AnyTask, CallbackKey, Task};
-use crate::waits::{self, Link, WaitId, WaitState, wake_step};
+use crate::waits::{self, Awaited, Link, Observed, WaitId, WaitState, wake_step};
 use asyncio_loop::{Delay, EventLoop, IntoTimeout, TimerKey};
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::panic::Location;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 /// What [`wait`] takes: tasks and loop futures. Others may implement it.
@@ -22,6 +23,18 @@ pub trait Waitable {
 
     /// Takes that call back.
     fn forget(&self, key: CallbackKey);
+
+    /// For those who look on: the task, if it is one, and where it was created.
+    #[doc(hidden)]
+    fn identity(&self) -> (Option<AnyTask>, &'static Location<'static>);
+}
+
+impl<W: Waitable> Observed for Vec<W> {
+    fn awaited(&self, found: &mut Vec<Awaited>) {
+        for (task, location) in self.iter().filter(|item| !item.is_done()).map(Waitable::identity) {
+            found.push(task.map_or(Awaited::Future(location), |task| Awaited::Task(task.task)));
+        }
+    }
 }
 
 /// A [`Waitable`] that can fail, for [`FIRST_EXCEPTION`].
@@ -31,6 +44,10 @@ pub trait TryWaitable: Waitable {
 }
 
 impl Waitable for AnyTask {
+    fn identity(&self) -> (Option<AnyTask>, &'static Location<'static>) {
+        (Some(self.clone()), self.location())
+    }
+
     fn is_done(&self) -> bool {
         self.done()
     }
@@ -45,6 +62,10 @@ impl Waitable for AnyTask {
 }
 
 impl<T> Waitable for Task<T> {
+    fn identity(&self) -> (Option<AnyTask>, &'static Location<'static>) {
+        (**self).identity()
+    }
+
     fn is_done(&self) -> bool {
         self.done()
     }
@@ -59,6 +80,10 @@ impl<T> Waitable for Task<T> {
 }
 
 impl<T: 'static> Waitable for LoopFuture<T> {
+    fn identity(&self) -> (Option<AnyTask>, &'static Location<'static>) {
+        (None, self.location())
+    }
+
     fn is_done(&self) -> bool {
         self.done()
     }
@@ -229,7 +254,8 @@ where
     R: ReturnWhen<W> + 'static,
 {
     fn register(&mut self, return_when: R, cx: &Context<'_>) {
-        let wait = waits::begin(cx, Link::None);
+        let items: Weak<Vec<W>> = Rc::downgrade(&self.items);
+        let wait = waits::begin(cx, Link::Observed(items));
         let pending = self.items.iter().filter(|item| !item.is_done()).count();
         let enough_now = self.items.iter().any(|item| item.is_done() && return_when.is_enough(item, pending));
         let mut registered = Registered { wait, keys: Vec::new(), timer: None };

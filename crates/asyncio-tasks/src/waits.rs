@@ -25,7 +25,8 @@ use asyncio_driver::{Slots, Token};
 use asyncio_loop::{Step, TimerKey, TokenStep};
 use std::cell::RefCell;
 use std::fmt;
-use std::rc::Rc;
+use std::panic::Location;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 
 /// Names a wait.
@@ -51,7 +52,23 @@ pub(crate) enum WaitState {
 /// What passes a cancellation on, where that is more than giving up the wait.
 pub(crate) trait CancelTarget {
     /// As `Future.cancel`: whether the request was accepted.
-    fn cancel(&self, error: &CancelledError) -> bool;
+    fn cancel(self: Rc<Self>, error: &CancelledError) -> bool;
+
+    /// What is waited for, for those who look on.
+    fn awaited(&self, found: &mut Vec<Awaited>);
+}
+
+/// What somebody waits for, as far as it is known.
+#[derive(Debug)]
+pub(crate) enum Awaited {
+    Task(TaskRef),
+    /// A loop future, and where it was created.
+    Future(&'static Location<'static>),
+}
+
+/// What tells whom a wait is for, without a link by which a cancellation could go there.
+pub(crate) trait Observed {
+    fn awaited(&self, found: &mut Vec<Awaited>);
 }
 
 #[derive(Debug)]
@@ -76,6 +93,7 @@ struct Rare {
     /// To be woken in place of the task: a foreign one, or that of a combinator inside the task.
     waker: Option<Waker>,
     target: Option<Rc<dyn CancelTarget>>,
+    observed: Option<Weak<dyn Observed>>,
 }
 
 impl fmt::Debug for Rare {
@@ -94,15 +112,34 @@ pub(crate) enum Link {
     None,
     Task(TaskRef),
     Target(Rc<dyn CancelTarget>),
+    /// Nowhere, either; but this knows what is waited for.
+    Observed(Weak<dyn Observed>),
 }
 
 impl Link {
     /// Passes a cancellation on; says whether it was accepted.
     pub(crate) fn cancel(&self, error: &CancelledError) -> bool {
         match self {
-            Self::None => false,
+            Self::None | Self::Observed(_) => false,
             Self::Task(task) => task.cancel(error.clone()),
-            Self::Target(target) => target.cancel(error),
+            Self::Target(target) => target.clone().cancel(error),
+        }
+    }
+}
+
+impl Link {
+    /// What it leads to, if that is not done.
+    pub(crate) fn awaited(&self, found: &mut Vec<Awaited>) {
+        match self {
+            Self::None => {}
+            Self::Task(task) if task.state.is_done() => {}
+            Self::Task(task) => found.push(Awaited::Task(task.clone())),
+            Self::Target(target) => target.awaited(found),
+            Self::Observed(observed) => {
+                if let Some(observed) = observed.upgrade() {
+                    observed.awaited(found);
+                }
+            }
         }
     }
 }
@@ -123,12 +160,14 @@ impl Wait {
             Some(task) if task.owns_waker(cx.waker()) => None,
             _ => Some(cx.waker().clone()),
         };
-        let (awaited, target) = match link {
-            Link::None => (None, None),
-            Link::Task(task) => (Some(task), None),
-            Link::Target(target) => (None, Some(target)),
+        let (awaited, target, observed) = match link {
+            Link::None => (None, None, None),
+            Link::Task(task) => (Some(task), None, None),
+            Link::Target(target) => (None, Some(target), None),
+            Link::Observed(observed) => (None, None, Some(observed)),
         };
-        let rare = (waker.is_some() || target.is_some()).then(|| Box::new(Rare { waker, target }));
+        let is_rare = waker.is_some() || target.is_some() || observed.is_some();
+        let rare = is_rare.then(|| Box::new(Rare { waker, target, observed }));
         Self {
             state: WaitState::Waiting,
             sibling: task.as_ref().map_or(NO_SLOT, |task| task.state.first_wait.get()),
@@ -349,6 +388,41 @@ pub(crate) fn flight(task: &TaskRef) -> Flight {
         }
     });
     flight
+}
+
+/// The undecided waits of a task, innermost first, each with what it is for; with nothing if that is a queue, the time, or
+/// not ours. For those who look on.
+pub(crate) fn of_task(task: &TaskRef) -> Vec<(WaitId, Vec<Awaited>)> {
+    let mut records = Vec::new();
+    WAITS.with_borrow_mut(|waits| {
+        let mut slot = task.state.first_wait.get();
+        while let Some((id, wait)) = waits.in_slot_mut(slot) {
+            slot = wait.sibling;
+            let is_open = matches!(wait.state, WaitState::Waiting | WaitState::Forwarded);
+            if is_open && wait.task.is_some() {
+                let rare = wait.rare.as_ref();
+                let target = rare.and_then(|rare| rare.target.clone());
+                let observed = rare.and_then(|rare| rare.observed.clone());
+                let links =
+                    [wait.awaited.clone().map(Link::Task), target.map(Link::Target), observed.map(Link::Observed)];
+                records.push((id, links));
+            }
+        }
+    });
+    let awaited = |(id, links): (WaitId, [Option<Link>; 3])| {
+        let mut found = Vec::new();
+        links.iter().flatten().for_each(|link| link.awaited(&mut found));
+        (id, found)
+    };
+    records.into_iter().map(awaited).collect()
+}
+
+/// The slot of a wait's record and the task that waits, if the wait is undecided.
+pub(crate) fn waiter_in(slot: u32) -> Option<(WaitId, TaskRef)> {
+    WAITS.with_borrow_mut(|waits| {
+        let (id, wait) = waits.in_slot_mut(slot)?;
+        Some((id, wait.task.clone()?))
+    })
 }
 
 /// Cancels the waits of a suspended task; says whether any of them has accepted.
