@@ -78,6 +78,12 @@ pub trait Driver: fmt::Debug {
     /// What this driver can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// Keeps time from jumping, for as long as what comes back lives, because somebody outside works for the loop and will
+    /// notify it. `None`, the default, where time is real and passes anyway.
+    fn hold_time(&self) -> Option<Box<dyn TimeHold>> {
+        None
+    }
+
     /// The descriptor that is readable when a wait would not block, for hosts with a loop of their own.
     #[cfg(unix)]
     fn poll_fd(&self) -> Option<BorrowedFd<'_>>;
@@ -144,6 +150,9 @@ pub trait Notify: Send + Sync + fmt::Debug {
     /// signal handler too: it allocates nothing, takes no lock and keeps `errno`.
     fn notify(&self);
 }
+
+/// Time stands still while this lives; see [`Driver::hold_time`]. It may be dropped on any thread.
+pub trait TimeHold: Send + Sync + fmt::Debug {}
 
 /// What a driver can do beyond the minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

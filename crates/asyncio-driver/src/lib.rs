@@ -8,7 +8,7 @@ mod sys;
 mod time;
 mod token;
 
-pub use driver::{Capabilities, Deadline, Driver, Notify, Source};
+pub use driver::{Capabilities, Deadline, Driver, Notify, Source, TimeHold};
 pub use endpoint::{
     Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, StreamEndpoint,
 };

@@ -8,7 +8,7 @@
 //!
 //! Absent on purpose: timers. A loop has its own; a script's changes are kept by the driver.
 
-use asyncio_driver::LoopTime;
+use asyncio_driver::{LoopTime, TimeHold};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -133,6 +133,8 @@ impl VirtualClock {
 #[derive(Debug)]
 #[must_use = "time is free to jump again when this is dropped"]
 pub struct ClockHold(VirtualClock);
+
+impl TimeHold for ClockHold {}
 
 impl Drop for ClockHold {
     fn drop(&mut self) {

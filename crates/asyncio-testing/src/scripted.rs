@@ -12,7 +12,7 @@ use crate::script::SharedWorld;
 use crate::{Operation, Script, VirtualClock};
 use asyncio_driver::{
     Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
-    ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, Source, StreamEndpoint, Token,
+    ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, Source, StreamEndpoint, TimeHold, Token,
 };
 use std::io;
 use std::sync::Arc;
@@ -134,6 +134,10 @@ impl Driver for ScriptedDriver {
         capabilities.free_poll = true;
         capabilities.virtual_time = true;
         capabilities
+    }
+
+    fn hold_time(&self) -> Option<Box<dyn TimeHold>> {
+        Some(Box::new(self.world.clock.hold()))
     }
 
     #[cfg(unix)]

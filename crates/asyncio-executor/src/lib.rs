@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod executor;
+mod hand_off;
+mod job;
+mod loop_executor;
+mod thread_pool;
+mod to_thread;
+
+pub use executor::{Executor, ExecutorShutDown, RejectedJob, UnfinishedJob};
+pub use job::{CancelToken, Job, JobHandle, current_job};
+pub use loop_executor::{LoopExecutorExt, ShutdownDefaultExecutor, ShutdownTimeoutError};
+pub use thread_pool::{ThreadPoolBuilder, ThreadPoolExecutor, ThreadPoolStatistics};
+pub use to_thread::{ToThread, to_thread};
