@@ -10,8 +10,8 @@ pub use asyncio_loop::{
 };
 pub use asyncio_macros::{main, test};
 pub use asyncio_queue::{
-    GetError, LifoQueue, PriorityQueue, PutError, Queue, QueueEmpty, QueueFull, QueueShutDown, QueueStatistics, Receiver,
-    Sender, TaskDoneError,
+    GetError, LifoQueue, PriorityQueue, PutError, Queue, QueueEmpty, QueueFull, QueueShutDown, QueueStatistics,
+    Receiver, Sender, TaskDoneError,
 };
 pub use asyncio_sync::{
     Barrier, BarrierStatistics, BoundedSemaphore, BrokenBarrierError, Condition, ConditionAcquire, ConditionGuard,
@@ -19,11 +19,13 @@ pub use asyncio_sync::{
     OverReleaseError, ReleaseError, Semaphore, SemaphoreAcquire, SemaphorePermit, SemaphoreStatistics,
 };
 pub use asyncio_tasks::{
-    ALL_COMPLETED, AbortOnDrop, AnyFuture, AnyTask, AsCompleted, CallbackKey, CancelHandle, CancelledError, ErrorGroup,
-    FIRST_COMPLETED, FIRST_EXCEPTION, Future, InvalidStateError, RescheduleError, ResultError, RunUntilCompleteError,
-    Runner, RunnerBuilder, RunnerError, SetResultError, Task, TaskFactory, TaskGroup, TaskGroupError, ThreadFuture,
-    ThreadFutureError, Timeout, TimeoutError, all_tasks, as_completed, catch_cancelled, create_task, current_task,
-    ensure_future, gather, run, shield, sleep, timeout, timeout_at, try_gather, try_run, wait, wait_for, yield_now,
+    ALL_COMPLETED, AbortOnDrop, AllCompleted, AnyFuture, AnyTask, AsCompleted, CallbackKey, CancelHandle,
+    CancelledError, DumpedState, DumpedTask, ErrorGroup, FIRST_COMPLETED, FIRST_EXCEPTION, FirstCompleted,
+    FirstException, Future, FutureCallGraph, InvalidStateError, RescheduleError, ResultError, RunUntilCompleteError,
+    Runner, RunnerBuilder, RunnerError, SetResultError, Task, TaskDump, TaskFactory, TaskGroup, TaskGroupError,
+    ThreadFuture, ThreadFutureError, Timeout, TimeoutError, all_tasks, as_completed, capture_call_graph,
+    catch_cancelled, create_task, current_task, dump_tasks, ensure_future, format_call_graph, gather, print_call_graph,
+    run, shield, sleep, timeout, timeout_at, try_gather, try_run, wait, wait_for, yield_now,
 };
 
 /// The extension traits that give a loop and its handle the methods of all floors. Nothing else.
