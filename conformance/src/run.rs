@@ -74,7 +74,8 @@ impl Run {
         if !self.run_until_done(&[main.to_any()])? {
             return Ok(self.trace(Value::Null, "deadlock", None));
         }
-        let left = state.event_loop.all_tasks();
+        let mut left = state.event_loop.all_tasks();
+        left.retain(|task| !state.hidden_tasks.borrow().contains(task));
         for task in &left {
             task.cancel();
         }

@@ -10,8 +10,8 @@ use crate::queues::AnyQueue;
 use crate::trace::Trace;
 use asyncio::prelude::*;
 use asyncio::{
-    Barrier, BoundedSemaphore, Condition, Event, EventLoop, Future, LifoQueue, Lock, PriorityQueue, Queue, Semaphore,
-    Task, TaskGroup, Timeout, current_task,
+    AnyTask, Barrier, BoundedSemaphore, Condition, Event, EventLoop, Future, LifoQueue, Lock, PriorityQueue, Queue,
+    Semaphore, Task, TaskGroup, Timeout, current_task,
 };
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
@@ -35,6 +35,8 @@ pub(crate) struct State {
     pub(crate) tasks: RefCell<BTreeMap<String, NamedTask>>,
     /// Every task that runs a body: they are kept until the end.
     pub(crate) all_tasks: RefCell<Vec<NamedTask>>,
+    /// Tasks that stand for a future of asyncio's: at the end of the run they are not cancelled.
+    pub(crate) hidden_tasks: RefCell<Vec<AnyTask>>,
     pub(crate) handles: RefCell<BTreeMap<String, CallHandle>>,
     pub(crate) timeouts: RefCell<BTreeMap<String, Timeout>>,
     pub(crate) groups: RefCell<BTreeMap<String, TaskGroup<Fault>>>,
@@ -105,6 +107,7 @@ impl State {
             queues: BTreeMap::new(),
             tasks: RefCell::default(),
             all_tasks: RefCell::default(),
+            hidden_tasks: RefCell::default(),
             handles: RefCell::default(),
             timeouts: RefCell::default(),
             groups: RefCell::default(),
@@ -220,6 +223,7 @@ impl State {
     pub(crate) fn clear(&self) {
         self.tasks.take();
         self.all_tasks.take();
+        self.hidden_tasks.take();
         self.handles.take();
         self.timeouts.take();
         self.groups.take();

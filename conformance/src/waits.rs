@@ -104,13 +104,25 @@ impl Frame {
             Target::Ref(reference) => Built::Begun(self.reference(reference)),
             // What asyncio gives as a future is a coroutine here. It runs at once, so that it is linked to what it waits for.
             Target::Shield(inner) => {
-                let shield = asyncio::shield(self.ensure(inner));
-                Built::begin(async { flatten(shield.await) })
+                let inner = self.ensure(inner);
+                // As in asyncio: there is nothing to shield.
+                if inner.done() {
+                    return Built::Begun(inner);
+                }
+                let shield = asyncio::shield(inner);
+                self.wait_in_task(async { flatten(shield.await) })
             }
             Target::Gather { targets, return_exceptions } => {
-                Built::begin(gather(self.ensure_all(targets), *return_exceptions))
+                self.wait_in_task(gather(self.ensure_all(targets), *return_exceptions))
             }
         }
+    }
+
+    /// Makes a task of something that waits for others, up to where it waits. The program knows nothing of this task.
+    fn wait_in_task(&self, waiting: impl Future<Output = Result<Value, Fault>> + 'static) -> Built {
+        let task = create_task(async { raise(waiting).await.map_err(Rc::new) }).keep_errors().eager_start();
+        self.state.hidden_tasks.borrow_mut().push(task.to_any());
+        Built::Begun(task.into())
     }
 
     /// Builds a target, as a task or a future.
@@ -200,14 +212,6 @@ impl Frame {
 enum Built {
     Coroutine(Pin<Box<dyn Future<Output = Outcome>>>, String),
     Begun(AnyFuture<Outcome>),
-}
-
-impl Built {
-    /// Makes a task of something that waits for others, up to where it waits.
-    fn begin(waiting: impl Future<Output = Result<Value, Fault>> + 'static) -> Self {
-        let task = create_task(async { raise(waiting).await.map_err(Rc::new) });
-        Self::Begun(task.keep_errors().eager_start().into())
-    }
 }
 
 /// `gather` of what was built already: it is registered with its items when this returns.
