@@ -105,3 +105,25 @@ fn everything_else_works_there_too() {
     event.set();
     assert_eq!(executor.run(), 0);
 }
+
+#[test]
+fn waits_and_guards_may_outlive_the_tables_of_their_thread() {
+    struct Held(RefCell<Vec<Box<dyn std::any::Any>>>);
+    thread_local! {
+        static HELD: Held = const { Held(RefCell::new(Vec::new())) };
+    }
+    let (executor, semaphore) = (std::cell::Cell::new(None), Rc::new(Semaphore::new(1)));
+    // Used before the tables of waits are, so that it is dropped after them.
+    HELD.with(|held| held.0.borrow_mut().push(Box::new(semaphore.clone())));
+    let mut new = Executor::default();
+    for _ in 0..3 {
+        let semaphore = semaphore.clone();
+        new.spawn(async move {
+            let _permit = semaphore.acquire().await;
+            std::future::pending::<()>().await;
+        });
+    }
+    assert_eq!(new.run(), 3);
+    executor.set(Some(new));
+    HELD.with(|held| held.0.borrow_mut().push(Box::new(executor)));
+}

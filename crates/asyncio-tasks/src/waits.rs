@@ -232,9 +232,10 @@ fn adopt(id: WaitId) {
     drop(moved);
 }
 
-/// What has become of a wait; `Decided` if it is gone.
+/// What has become of a wait; `Decided` if it is gone, as all are at the end of the thread.
 pub(crate) fn state(id: WaitId) -> WaitState {
-    WAITS.with_borrow(|waits| waits.get(id).map_or(WaitState::Decided, |wait| wait.state))
+    let state = WAITS.try_with(|waits| waits.borrow().get(id).map(|wait| wait.state));
+    state.ok().flatten().unwrap_or(WaitState::Decided)
 }
 
 /// Ends a wait, which must not be in a queue any more.

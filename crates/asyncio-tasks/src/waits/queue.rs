@@ -101,7 +101,9 @@ impl QueueEnds {
 
     /// Wakes the first of the next `limit` fresh waits that is `Waiting`.
     fn wake_among(&self, limit: usize) -> bool {
-        let resume = WAITS.with_borrow_mut(|waits| {
+        // The table is gone at the end of the thread, and with it the waits.
+        let resume = WAITS.try_with(|waits| {
+            let mut waits = waits.borrow_mut();
             for _ in 0..limit {
                 let (_, wait) = waits.in_slot_mut(self.fresh.get())?;
                 self.fresh.set(wait.next);
@@ -112,7 +114,7 @@ impl QueueEnds {
             }
             None
         });
-        resume.map(Resume::go).is_some()
+        resume.ok().flatten().map(Resume::go).is_some()
     }
 
     /// How many waits are in a state that `counts`; no more than `limit`, at which it stops.
