@@ -7,9 +7,11 @@ use crate::loop_tasks::LoopTasks;
 use crate::task::{AnyTask, Task, all_tasks_of, spawn_on};
 use asyncio_driver::Signal;
 use asyncio_loop::{EventLoop, RunError};
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::panic::Location;
+use std::rc::Rc;
 
 mod sealed {
     #[expect(unnameable_types, reason = "that is what seals the trait")]
@@ -167,9 +169,16 @@ fn name_the_stuck(event_loop: &EventLoop, error: RunError) -> RunError {
 
 /// Runs the loop until `task` is done.
 pub(crate) fn run_task<T: 'static>(event_loop: &EventLoop, task: &Task<T>) -> Result<T, RunUntilCompleteError> {
-    let stopper = event_loop.clone();
-    let callback = task.add_done_callback(move |_| stopper.stop());
+    let is_over = Rc::new(Cell::new(false));
+    let (stopper, is_late) = (event_loop.clone(), is_over.clone());
+    let callback = task.add_done_callback(move |_| {
+        // After an interrupt in the last step it is still queued, and comes in the next run, which it must not stop.
+        if !is_late.get() {
+            stopper.stop();
+        }
+    });
     let outcome = event_loop.run_forever();
+    is_over.set(true);
     task.remove_done_callback(callback);
     outcome.map_err(|error| name_the_stuck(event_loop, error))?;
     if !task.done() {

@@ -219,8 +219,13 @@ impl<T: 'static> Child<T> {
         if child.source.done() {
             state.child_done_at_start(at, child.settle(failed));
         } else {
-            let (state, this) = (state.clone(), child.clone());
-            child.source.on_done(move || state.child_done(at, this.settle(failed)));
+            // Weak: what is gathered owns the callback.
+            let (state, this) = (state.clone(), Rc::downgrade(&child));
+            child.source.on_done(move || {
+                if let Some(this) = this.upgrade() {
+                    state.child_done(at, this.settle(failed));
+                }
+            });
         }
         child
     }

@@ -10,6 +10,7 @@ use crate::waits;
 use crate::waker::RemoteWaker;
 use asyncio_loop::{ContextSnapshot, EventLoop, ExceptionContext, Extension, LoopHandle};
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::fmt;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -98,7 +99,9 @@ impl LoopTasks {
 impl Extension for LoopTasks {
     /// Ends the tasks that are left: their coroutines are dropped where they stand.
     fn loop_closed(&self) {
-        for task in self.unfinished() {
+        // Those first that were there; then those that their destructors have made.
+        let mut tasks = VecDeque::from(self.unfinished());
+        while let Some(task) = tasks.pop_front().or_else(|| self.unfinished.first()) {
             if task.state.is_done() {
                 continue; // By the destructor of another one.
             }

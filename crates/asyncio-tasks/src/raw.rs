@@ -188,14 +188,20 @@ impl TaskRef {
         if self.state.stage.get() != Stage::Outcome {
             return None;
         }
+        /// Puts the outcome back, also if the copy fails.
+        struct PutBack<'a>(&'a TaskState);
+        impl Drop for PutBack<'_> {
+            fn drop(&mut self) {
+                self.0.stage.set(Stage::Outcome);
+            }
+        }
         // The cell is empty while `clone` runs, which may be any code and must find nothing to take.
         self.state.stage.set(Stage::Empty);
+        let _put_back = PutBack(&self.state);
         // SAFETY: the cell is alive.
         let outcome = unsafe { (self.vtable.content)(self.0) }.cast::<Outcome<T>>();
         // SAFETY: the outcome is there, of this type, and by the lines above nobody else reaches it.
-        let copy = unsafe { &*outcome }.clone_with(clone);
-        self.state.stage.set(Stage::Outcome);
-        Some(copy)
+        Some(unsafe { &*outcome }.clone_with(clone))
     }
 
     /// Whether the outcome is there, is a value, and passes `test`.
@@ -390,6 +396,12 @@ impl TaskList {
             tasks.push(task);
         }
         tasks
+    }
+
+    /// The oldest task.
+    pub(crate) fn first(&self) -> Option<TaskRef> {
+        // SAFETY: as in `push`.
+        self.first.get().map(|node| unsafe { TaskRef::from_address(node) })
     }
 
     pub(crate) const fn len(&self) -> usize {

@@ -354,10 +354,16 @@ impl Interrupts {
 
     /// Stops to handle `SIGINT`; says whether one came in.
     fn finish(self) -> bool {
+        self.seen.get()
+    }
+}
+
+impl Drop for Interrupts {
+    /// Also when the main task has panicked.
+    fn drop(&mut self) {
         if self.is_watching {
             self.event_loop.remove_signal_handler(Signal::INT);
         }
-        self.seen.get()
     }
 }
 

@@ -5,7 +5,8 @@
 //! is first polled, under the scope that is being polled then, and leaves when it is done or dropped.
 //!
 //! Which scope is meant when several branches of one task wait at once (`join!`)? The innermost one that is around *all*
-//! of them: starting at the task, go inwards for as long as there is exactly one way.
+//! of them: starting at the task, go inwards for as long as there is exactly one way, and no wait that was given up lies
+//! beside it. An error that the task raises itself goes to the scope that it is raised in.
 //!
 //! Invariants:
 //! 1. A record's parent is the scope (or task) that was being polled when it registered.
@@ -17,7 +18,7 @@
 use crate::current::{current, current_scope, enter_scope, is_current};
 use crate::error::CancelledError;
 use crate::raw::TaskRef;
-use crate::waits::NO_SLOT;
+use crate::waits::{self, NO_SLOT};
 use asyncio_driver::{Slots, Token};
 use std::cell::RefCell;
 use std::future::Future;
@@ -73,12 +74,15 @@ impl ScopeGuard {
     /// Registers the scope, if the current task has not yet got it.
     pub(crate) fn enter(&mut self, cx: &Context<'_>) {
         if let Some(id) = self.id {
-            let is_here = SCOPES.with_borrow(|scopes| scopes.get(id).is_some_and(|scope| is_current(&scope.task)));
+            let parent = current_scope();
+            let is_here = SCOPES.with_borrow(|scopes| {
+                scopes.get(id).is_some_and(|scope| scope.parent == parent && is_current(&scope.task))
+            });
             if is_here {
                 set_waker(id, cx);
                 return;
             }
-            // The future was moved to another task.
+            // The future was moved to another scope or task.
             self.leave();
         }
         let Some(task) = current() else { return };
@@ -129,6 +133,11 @@ impl ScopeGuard {
         drop(gone);
     }
 
+    /// Where it is registered; another one after it was moved.
+    pub(crate) const fn id(&self) -> Option<Token> {
+        self.id
+    }
+
     /// Takes what was delivered to this scope.
     pub(crate) fn take_told(&self) -> Option<CancelledError> {
         let id = self.id?;
@@ -145,18 +154,33 @@ impl Drop for ScopeGuard {
 /// Delivers a cancellation to the scope of `task` that it is meant for. Gives it back if that is the task itself.
 pub(crate) fn tell(task: &TaskRef, error: CancelledError) -> Result<(), CancelledError> {
     let mut slot = task.state.if_extra(|extra| extra.first_scope).unwrap_or(NO_SLOT);
-    let waker = SCOPES.with_borrow_mut(|scopes| {
-        let mut target = None;
-        // Inwards for as long as there is one way.
-        while let Some((id, scope)) = scopes.in_slot_mut(slot)
+    if slot == NO_SLOT {
+        return Err(error);
+    }
+    let given_up = waits::scopes_of_cancelled(task);
+    let mut target = NO_SLOT;
+    SCOPES.with_borrow_mut(|scopes| {
+        while let Some((_, scope)) = scopes.in_slot_mut(slot)
             && scope.next == NO_SLOT
         {
-            target = Some(id);
-            slot = scope.first_child;
+            let inner = scope.first_child;
+            if !given_up.iter().all(|scope| is_around(scopes, slot, *scope)) {
+                break;
+            }
+            target = slot;
+            slot = inner;
         }
-        let Some(scope) = target.and_then(|id| scopes.get_mut(id)) else { return Err(error) };
+    });
+    tell_scope(target, error)
+}
+
+/// Delivers a cancellation to the scope in `slot`. Gives it back if there is none.
+pub(crate) fn tell_scope(slot: u32, error: CancelledError) -> Result<(), CancelledError> {
+    let waker = SCOPES.with_borrow_mut(|scopes| {
+        let Some((_, scope)) = scopes.in_slot_mut(slot) else { return Err(error) };
         scope.told = Some(error);
-        Ok(scope.waker.clone())
+        // It is set anew at the next poll.
+        Ok(scope.waker.take())
     })?;
     if let Some(waker) = waker {
         waker.wake();
@@ -164,19 +188,31 @@ pub(crate) fn tell(task: &TaskRef, error: CancelledError) -> Result<(), Cancelle
     Ok(())
 }
 
+/// Whether `inner` is `outer`, or lies in it.
+fn is_around(scopes: &mut Slots<Scope>, outer: u32, inner: u32) -> bool {
+    let mut at = inner;
+    while at != outer {
+        let Some((_, scope)) = scopes.in_slot_mut(at) else { return false };
+        at = scope.parent;
+    }
+    true
+}
+
 /// Notes whom to wake when this scope is told something, unless that is the task itself.
 fn set_waker(id: Token, cx: &Context<'_>) {
-    let old = SCOPES.with_borrow_mut(|scopes| {
-        let scope = scopes.get_mut(id)?;
+    let (old, is_foreign) = SCOPES.with_borrow_mut(|scopes| {
+        let Some(scope) = scopes.get_mut(id) else { return (None, false) };
         if scope.task.owns_waker(cx.waker()) {
-            return scope.waker.take();
+            return (scope.waker.take(), false);
         }
-        if scope.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            return None;
-        }
-        scope.waker.replace(cx.waker().clone())
+        (None, !scope.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())))
     });
     drop(old);
+    if is_foreign {
+        let waker = cx.waker().clone();
+        let old = SCOPES.with_borrow_mut(|scopes| scopes.get_mut(id)?.waker.replace(waker));
+        drop(old);
+    }
 }
 
 fn first_child(scopes: &mut Slots<Scope>, task: &TaskRef, parent: u32) -> u32 {

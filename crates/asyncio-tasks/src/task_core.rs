@@ -18,7 +18,7 @@
 //! 3. `MUST_CANCEL` and a message in `pending` go together, and so do `IN_FLIGHT` and one in `accepted`.
 //! 4. User code (the coroutine, destructors) runs inside `enter_task`, with nothing borrowed.
 
-use crate::current::enter_task;
+use crate::current::{current_scope, enter_task};
 use crate::error::CancelledError;
 use crate::raw::TaskRef;
 use crate::scopes;
@@ -92,8 +92,15 @@ impl TaskRef {
 
     /// Throws `error` in this very step, from where the coroutine is: the caller returns `Pending` right after.
     pub(crate) fn raise(&self, error: CancelledError) {
-        self.state.with_extra(|extra| extra.accepted = Some(error));
+        if let Err(error) = scopes::tell_scope(current_scope(), error) {
+            self.state.with_extra(|extra| extra.raised = Some(error));
+        }
         self.state.set(Flags::RAISED);
+    }
+
+    /// Takes what was raised outside of any scope.
+    fn take_raised(&self) -> Option<CancelledError> {
+        self.state.if_extra(|extra| extra.raised.take()).flatten()
     }
 
     #[cold]
@@ -179,9 +186,9 @@ impl TaskRef {
                 Ok(Some(true)) => return self.returned(),
                 Ok(Some(false)) if self.state.has(Flags::RAISED) => {
                     self.state.clear(Flags::RAISED);
-                    let error = self.state.if_extra(|extra| extra.accepted.take()).flatten().unwrap_or_default();
-                    if !self.deliver(error) {
-                        return;
+                    // Otherwise a scope has been told, and gets it when the coroutine is polled again.
+                    if let Some(error) = self.take_raised() {
+                        return self.end_cancelled(error);
                     }
                 }
                 Ok(Some(false)) => break,
@@ -212,12 +219,14 @@ impl TaskRef {
             self.state.clear(Flags::MUST_CANCEL);
             self.state.if_extra(|extra| extra.pending = None);
         }
-        if self.state.has(Flags::MUST_CANCEL) || self.state.has(Flags::RAISED) {
+        let raised = if self.state.has(Flags::RAISED) { self.take_raised() } else { None };
+        self.state.clear(Flags::RAISED);
+        if self.state.has(Flags::MUST_CANCEL) || raised.is_some() {
             // Cancelled from inside and then not waiting any more: the value is lost, as in asyncio.
             let _ = self.with_user_code(|| self.drop_outcome());
-            let error = self.state.if_extra(|extra| extra.pending.take().or(extra.accepted.take())).flatten();
+            let pending = self.state.if_extra(|extra| extra.pending.take()).flatten();
             self.put_outcome(Outcome::Cancelled);
-            return self.finish(Some(error.unwrap_or_default()));
+            return self.finish(Some(pending.or(raised).unwrap_or_default()));
         }
         self.finish(None);
     }

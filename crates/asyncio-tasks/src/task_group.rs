@@ -16,6 +16,7 @@ use crate::task::{AnyTask, Task, spawn_on};
 use crate::wait_queue::WaitQueue;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -52,7 +53,9 @@ pub struct TaskGroup<E: 'static> {
 
 struct Inner<E> {
     owner: TaskRef,
-    children: RefCell<Vec<AnyTask>>,
+    /// By number, in order of creation.
+    children: RefCell<BTreeMap<u64, AnyTask>>,
+    created: Cell<u64>,
     errors: RefCell<Vec<Rc<E>>>,
     /// The first panic of a child or of the body: resumed when all have ended.
     panic: RefCell<Option<Box<dyn Any + Send>>>,
@@ -230,6 +233,7 @@ impl<E: 'static> TaskGroup<E> {
         let inner = Inner {
             owner,
             children: RefCell::default(),
+            created: Cell::new(0),
             errors: RefCell::default(),
             panic: RefCell::default(),
             exiting: Cell::new(false),
@@ -353,10 +357,11 @@ impl<E: 'static> TaskGroup<E> {
         };
         let tasks: &Rc<LoopTasks> = &inner.owner.state.tasks;
         let task = spawn_on(tasks, child, location).keep_errors();
-        inner.children.borrow_mut().push(task.to_any());
+        let number = inner.created.replace(inner.created.get() + 1);
+        inner.children.borrow_mut().insert(number, task.to_any());
         task.to_any().task.state.with_extra(|extra| extra.group_owner = Some(inner.owner.clone()));
         let group = inner.clone();
-        task.add_done_callback(move |task| group.child_done(task, failure.take()));
+        task.add_done_callback(move |task| group.child_done(number, task, failure.take()));
         Ok(task)
     }
 
@@ -381,7 +386,7 @@ impl<E> Inner<E> {
     /// Cancels all children.
     fn abort(&self) {
         self.aborting.set(true);
-        let children = self.children.borrow().clone();
+        let children: Vec<_> = self.children.borrow().values().cloned().collect();
         for child in children {
             child.cancel();
         }
@@ -393,8 +398,9 @@ impl<E> Inner<E> {
         }
     }
 
-    fn child_done(&self, child: &AnyTask, error: Option<Rc<E>>) {
-        self.children.borrow_mut().retain(|other| other != child);
+    fn child_done(&self, number: u64, child: &AnyTask, error: Option<Rc<E>>) {
+        let removed = self.children.borrow_mut().remove(&number);
+        drop(removed);
         if self.children.borrow().is_empty() {
             self.waiters.wake_all();
         }

@@ -102,10 +102,14 @@ pub(crate) struct Extra {
     pub(crate) accepted: Option<CancelledError>,
     /// Of the request that is to be delivered at the next step.
     pub(crate) pending: Option<CancelledError>,
+    /// Raised by the task itself, in no scope.
+    pub(crate) raised: Option<CancelledError>,
     /// The outermost of the catch scopes that are entered.
     pub(crate) first_scope: u32,
     /// What the coroutine has panicked with, until somebody is told.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
+    /// Under which number other threads may cancel it.
+    pub(crate) cancel_target: Option<u64>,
     /// A `fn(&T) -> T`, once there is more than one handle that may take the outcome.
     pub(crate) cloner: Option<Box<dyn Any>>,
     /// The owner of the task group that this task is in, until it is done.

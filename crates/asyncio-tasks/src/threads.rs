@@ -57,24 +57,17 @@ impl LoopHandleExt for LoopHandle {
             let tasks = LoopTasks::of(&get_running_loop());
             match catch_unwind(AssertUnwindSafe(make)) {
                 Ok(coroutine) => {
-                    let task = spawn_on(
-                        &tasks,
-                        async move {
-                            let _abandoned = abandoned;
-                            let output = coroutine.await;
-                            _abandoned.0.finish(ThreadState::Done(Ok(output)));
-                        },
-                        location,
-                    );
-                    CancelTarget::register(id, &task.to_any());
-                    let (shared, task_) = (shared, task);
-                    task_.add_done_callback(move |task| {
-                        CancelTarget::forget(id);
+                    let returned = shared.clone();
+                    let body = async move { returned.finish(ThreadState::Done(Ok(coroutine.await))) };
+                    let task = spawn_on(&tasks, body, location);
+                    let registered = CancelTarget::register(id, &task.to_any());
+                    // It is dropped without a call if the loop is closed.
+                    task.add_done_callback(move |task| {
+                        drop(registered);
                         if let Some(panic) = task.take_unseen_panic() {
                             shared.finish(ThreadState::Done(Err(panic)));
-                        } else if task.cancelled() {
-                            shared.finish(ThreadState::Cancelled);
                         }
+                        drop(abandoned);
                     });
                 }
                 Err(panic) => shared.finish(ThreadState::Done(Err(panic))),
@@ -135,15 +128,13 @@ impl<T> Shared<T> {
     }
 }
 
-/// Counts as cancelled if the coroutine, or the message that was to make it, is dropped before its end.
+/// Counts as cancelled if there is no result when this is dropped: with the message that was to make the coroutine, or when
+/// its task has ended.
 struct Abandoned<T>(Arc<Shared<T>>);
 
 impl<T> Drop for Abandoned<T> {
     fn drop(&mut self) {
-        // A task that is unwinding has its panic told by its callback, which finds the state still pending: leave it.
-        if !std::thread::panicking() {
-            self.0.finish(ThreadState::Cancelled);
-        }
+        self.0.finish(ThreadState::Cancelled);
     }
 }
 
@@ -259,10 +250,15 @@ impl AnyTask {
     /// What cancels this task from other threads.
     #[must_use]
     pub fn cancel_handle(&self) -> CancelHandle {
-        let target = CancelTarget::new();
-        CancelTarget::register(target.id, self);
-        let id = target.id;
-        self.add_done_callback(move |_| CancelTarget::forget(id));
+        // All handles of a task have one number, for the table must not grow with them.
+        let known = self.task.state.if_extra(|extra| extra.cancel_target).flatten();
+        let target = known.map_or_else(CancelTarget::new, |id| CancelTarget { id });
+        if known.is_none() && !self.done() {
+            let id = target.id;
+            self.task.state.with_extra(|extra| extra.cancel_target = Some(id));
+            let registered = CancelTarget::register(id, self);
+            self.add_done_callback(move |_| drop(registered));
+        }
         CancelHandle { event_loop: self.get_loop().handle(), target: Arc::new(target) }
     }
 }
@@ -284,16 +280,10 @@ impl CancelTarget {
         Self { id: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
-    fn register(id: u64, task: &AnyTask) {
-        if !task.done() {
-            let previous = TARGETS.with_borrow_mut(|targets| targets.insert(id, task.task.clone()));
-            drop(previous);
-        }
-    }
-
-    fn forget(id: u64) {
-        let removed = TARGETS.with_borrow_mut(|targets| targets.remove(&id));
-        drop(removed);
+    fn register(id: u64, task: &AnyTask) -> Registered {
+        let previous = TARGETS.with_borrow_mut(|targets| targets.insert(id, task.task.clone()));
+        drop(previous);
+        Registered(id)
     }
 
     fn cancel(id: u64, error: Option<CancelledError>) {
@@ -301,5 +291,16 @@ impl CancelTarget {
         if let Some(task) = task {
             task.cancel(error.unwrap_or_default());
         }
+    }
+}
+
+/// An entry of the table, which goes with it.
+struct Registered(u64);
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // The table is gone at the end of the thread.
+        let removed = TARGETS.try_with(|targets| targets.borrow_mut().remove(&self.0));
+        drop(removed);
     }
 }

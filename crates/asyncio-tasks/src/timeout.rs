@@ -386,6 +386,20 @@ impl Entered {
         Self(Some(token))
     }
 
+    /// Passes the timeout on to the current task, if it was moved there.
+    fn adopt(&self) {
+        let (Some(token), Some(new)) = (self.0, current()) else { return };
+        let old = ACTIVE.with_borrow_mut(|all| {
+            let active = all.get_mut(token).filter(|active| active.task != new)?;
+            active.requests = new.state.requests.get();
+            Some((std::mem::replace(&mut active.task, new.clone()), active.expiring))
+        });
+        if let Some((old, true)) = old {
+            old.uncancel();
+            new.cancel(CancelledError::default());
+        }
+    }
+
     /// Leaves the timeout; takes back the request that it has made. `true` if a cancellation that came out of it was its
     /// own, and no other request is left.
     fn leave(&mut self) -> bool {
@@ -420,7 +434,12 @@ impl<F: Future> Future for TimeoutFuture<F> {
             *this.entered = Entered::enter(*this.limit, this.shared.as_ref());
         }
         let Some(inside) = this.inside.as_mut().as_pin_mut() else { return Poll::Pending };
-        let Poll::Ready(outcome) = this.scope.poll(inside, cx) else { return Poll::Pending };
+        let scope = this.scope.id();
+        let outcome = this.scope.poll(inside, cx);
+        if scope.is_some() && this.scope.id() != scope {
+            this.entered.adopt();
+        }
+        let Poll::Ready(outcome) = outcome else { return Poll::Pending };
         this.inside.set(None);
         this.scope.leave();
         let own = this.entered.leave();

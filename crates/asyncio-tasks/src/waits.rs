@@ -18,7 +18,7 @@ mod queue;
 
 pub(crate) use queue::QueueEnds;
 
-use crate::current::current;
+use crate::current::{current, current_scope};
 use crate::error::CancelledError;
 use crate::raw::TaskRef;
 use asyncio_driver::{Slots, Token};
@@ -82,6 +82,8 @@ struct Wait {
     rare: Option<Box<Rare>>,
     /// The next wait of the same task.
     sibling: u32,
+    /// The catch scope that it was last polled in; `NO_SLOT` if none.
+    scope: u32,
     /// Neighbours in a queue; or, of a wait for a timer, that timer's token.
     previous: u32,
     next: u32,
@@ -121,7 +123,7 @@ impl Link {
     pub(crate) fn cancel(&self, error: &CancelledError) -> bool {
         match self {
             Self::None | Self::Observed(_) => false,
-            Self::Task(task) => task.cancel(error.clone()),
+            Self::Task(task) => !is_passing_on(task) && task.cancel(error.clone()),
             Self::Target(target) => target.clone().cancel(error),
         }
     }
@@ -171,6 +173,7 @@ impl Wait {
         Self {
             state: WaitState::Waiting,
             sibling: task.as_ref().map_or(NO_SLOT, |task| task.state.first_wait.get()),
+            scope: current_scope(),
             task,
             awaited,
             rare,
@@ -192,20 +195,21 @@ fn insert(waits: &mut Slots<Wait>, wait: Wait) -> WaitId {
 
 /// Says that the wait goes on, on behalf of whoever polls with `cx` now.
 pub(crate) fn renew(id: WaitId, cx: &Context<'_>) {
-    let old = WAITS.with_borrow_mut(|waits| {
-        let wait = waits.get_mut(id)?;
-        if let Some(task) = &wait.task
-            && task.owns_waker(cx.waker())
-        {
-            return wait.rare.as_mut()?.waker.take();
+    let (old, is_foreign) = WAITS.with_borrow_mut(|waits| {
+        let Some(wait) = waits.get_mut(id) else { return (None, false) };
+        wait.scope = current_scope();
+        if wait.task.as_ref().is_some_and(|task| task.owns_waker(cx.waker())) {
+            return (wait.rare.as_mut().and_then(|rare| rare.waker.take()), false);
         }
-        let rare = wait.rare.get_or_insert_default();
-        if rare.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            return None;
-        }
-        rare.waker.replace(cx.waker().clone())
+        let waker = wait.rare.as_ref().and_then(|rare| rare.waker.as_ref());
+        (None, !waker.is_some_and(|waker| waker.will_wake(cx.waker())))
     });
     drop(old);
+    if is_foreign {
+        let waker = cx.waker().clone();
+        let old = WAITS.with_borrow_mut(|waits| waits.get_mut(id)?.rare.get_or_insert_default().waker.replace(waker));
+        drop(old);
+    }
     adopt(id);
 }
 
@@ -240,8 +244,9 @@ pub(crate) fn state(id: WaitId) -> WaitState {
 
 /// Ends a wait, which must not be in a queue any more.
 ///
-/// A wait that is not at the head of its task's list stays there, ended, until all that began after it have ended: so
-/// a task that waits for a million things at once does not search its list a million times.
+/// A wait that is not at the head of its task's list stays there, ended, until the one before it ends: so a task that waits
+/// for a million things at once does not search its list a million times. Each takes along the ended ones behind it, so
+/// what stays is bounded by how many the task has waited for at once.
 pub(crate) fn end(id: WaitId) {
     // The table is gone at the end of the thread, and with it the waits.
     let gone = WAITS.try_with(|waits| end_in(&mut waits.borrow_mut(), id));
@@ -259,16 +264,18 @@ fn end_in(waits: &mut Slots<Wait>, id: WaitId) -> Option<Ended> {
         return Some(gone);
     };
     wait.state = WaitState::Decided;
+    let mut after = wait.sibling;
+    while let Some((ended, wait)) = waits.in_slot_mut(after)
+        && wait.task.is_none()
+    {
+        after = wait.sibling;
+        waits.remove(ended);
+    }
     if task.state.first_wait.get() == id.slot() {
-        let mut first = wait.sibling;
         waits.remove(id);
-        while let Some((ended, wait)) = waits.in_slot_mut(first)
-            && wait.task.is_none()
-        {
-            first = wait.sibling;
-            waits.remove(ended);
-        }
-        task.state.first_wait.set(first);
+        task.state.first_wait.set(after);
+    } else if let Some(wait) = waits.get_mut(id) {
+        wait.sibling = after;
     }
     Some(gone)
 }
@@ -352,8 +359,9 @@ enum Resume {
 }
 
 impl Resume {
-    fn of(wait: &Wait) -> Self {
-        if let Some(waker) = wait.rare.as_ref().and_then(|rare| rare.waker.clone()) {
+    /// Of a wait that is over: nobody else will wake it.
+    fn of(wait: &mut Wait) -> Self {
+        if let Some(waker) = wait.rare.as_mut().and_then(|rare| rare.waker.take()) {
             return Self::Waker(waker);
         }
         wait.task.clone().map_or(Self::Nobody, Self::Task)
@@ -426,6 +434,22 @@ pub(crate) fn waiter_in(slot: u32) -> Option<(WaitId, TaskRef)> {
     })
 }
 
+/// The scopes in which a task has given up its waits.
+pub(crate) fn scopes_of_cancelled(task: &TaskRef) -> Vec<u32> {
+    let mut scopes = Vec::new();
+    WAITS.with_borrow_mut(|waits| {
+        let mut slot = task.state.first_wait.get();
+        while let Some((_, wait)) = waits.in_slot_mut(slot) {
+            if wait.state == WaitState::Cancelled {
+                scopes.push(wait.scope);
+            }
+            slot = wait.sibling;
+        }
+    });
+    scopes.dedup();
+    scopes
+}
+
 /// Cancels the waits of a suspended task; says whether any of them has accepted.
 pub(crate) fn cancel_all(task: &TaskRef, error: &CancelledError) -> bool {
     let mut ids = Vec::new();
@@ -462,7 +486,10 @@ fn cancel(id: WaitId, task: &TaskRef, error: &CancelledError) -> bool {
         task.schedule();
         return true;
     }
-    let accepted = link.cancel(error);
+    let accepted = {
+        let _passing_on = PassingOn::begin(task);
+        link.cancel(error)
+    };
     if !accepted {
         WAITS.with_borrow_mut(|waits| {
             if let Some(wait) = waits.get_mut(id).filter(|wait| wait.state == WaitState::Forwarded) {
@@ -471,6 +498,33 @@ fn cancel(id: WaitId, task: &TaskRef, error: &CancelledError) -> bool {
         });
     }
     accepted
+}
+
+thread_local! {
+    /// The tasks whose cancellation is being passed on right now, outermost first.
+    static PASSING_ON: RefCell<Vec<TaskRef>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A task passes a cancellation on. Tasks that await one another in a circle must not do so for ever: the last one refuses,
+/// and is cancelled itself.
+struct PassingOn;
+
+impl PassingOn {
+    fn begin(task: &TaskRef) -> Self {
+        PASSING_ON.with_borrow_mut(|tasks| tasks.push(task.clone()));
+        Self
+    }
+}
+
+impl Drop for PassingOn {
+    fn drop(&mut self) {
+        let task = PASSING_ON.with_borrow_mut(Vec::pop);
+        drop(task);
+    }
+}
+
+fn is_passing_on(task: &TaskRef) -> bool {
+    PASSING_ON.with_borrow(|tasks| tasks.contains(task))
 }
 
 /// The step that decides a wait: what timers and callbacks schedule.
