@@ -108,6 +108,15 @@ impl RemoteCallback {
         Self(Callback::new(closure))
     }
 
+    /// Takes the closure out, and leaves nothing to be called.
+    pub(crate) fn take(&mut self) -> Self {
+        Self(self.0.take())
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn into_local(self) -> Callback {
         self.0
     }

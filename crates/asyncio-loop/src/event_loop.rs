@@ -16,7 +16,7 @@ use crate::exception::ExceptionContext;
 use crate::handle::{Handle, TimerHandle};
 use crate::poll_budget::PollBudget;
 use crate::ready_queue::{Entry, ReadyQueue, Stored};
-use crate::remote::{Inbox, LoopHandle, Trigger};
+use crate::remote::{Inbox, LoopHandle, Message, Trigger};
 use crate::signals::SignalHandlers;
 use crate::statistics::Counters;
 use crate::step::Step;
@@ -25,6 +25,7 @@ use crate::watch::{Watcher, Watches};
 use asyncio_driver::{Driver, Event, TimeHold, Token};
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -103,6 +104,8 @@ pub(crate) struct Core {
     pub(crate) signals: RefCell<SignalHandlers>,
     pub(crate) triggers: RefCell<Vec<(Trigger, Rc<Watcher>)>>,
     pub(crate) inbox: Arc<Inbox>,
+    /// What was taken out of the inbox and not taken in yet.
+    pub(crate) arrived: RefCell<VecDeque<Message>>,
     pub(crate) state: Cell<State>,
     pub(crate) stopping: Cell<bool>,
     pub(crate) interrupted: Cell<bool>,
@@ -145,6 +148,7 @@ impl EventLoop {
             signals: RefCell::default(),
             triggers: RefCell::default(),
             inbox,
+            arrived: RefCell::default(),
             state: Cell::new(State::Idle),
             stopping: Cell::new(false),
             interrupted: Cell::new(false),
@@ -374,15 +378,32 @@ impl EventLoop {
     /// As `receive`, when it is known that there is something.
     #[cold]
     pub(crate) fn receive_all(&self) {
+        self.receive_some(usize::MAX);
+    }
+
+    /// Takes in at most `limit` of what other threads have sent; the rest is taken in later.
+    pub(crate) fn receive_some(&self, limit: usize) {
         self.core.inbox.state().look(self.core.state.get() == State::Running);
-        {
-            let mut ready = self.core.ready.borrow_mut();
-            for message in self.core.inbox.take_messages() {
-                let (callback, values, location) = message.into_parts();
-                let call = ready.calls_mut().insert_in(callback, values, location);
-                ready.push(Entry::Stored(Stored::call(call)));
+        let mut arrived = self.core.arrived.borrow_mut();
+        let mut left = limit;
+        // What is left of an earlier batch comes first, and is not overtaken. The inbox is emptied once: what comes in
+        // meanwhile has notified again, and however fast it comes, this ends.
+        let mut is_emptied = false;
+        while left > 0 {
+            if arrived.is_empty() && !std::mem::replace(&mut is_emptied, true) {
+                self.core.inbox.take_messages(&mut arrived);
             }
+            let Some(message) = arrived.pop_front() else { break };
+            left -= 1;
+            let (callback, values, location) = message.into_parts();
+            let mut ready = self.core.ready.borrow_mut();
+            let call = ready.calls_mut().insert_in(callback, values, location);
+            ready.push(Entry::Stored(Stored::call(call)));
         }
+        if !arrived.is_empty() {
+            self.core.inbox.state().remind();
+        }
+        drop(arrived);
         if self.core.inbox.take_poked() {
             let mut ready = self.core.ready.borrow_mut();
             self.core.signals.borrow().for_each_pending(|step| ready.push(Entry::Step(step.into())));

@@ -18,10 +18,10 @@ use crate::callback::{Callback, RemoteCallback};
 use crate::context::{ContextSnapshot, SendContext};
 use crate::wake_state::WakeState;
 use asyncio_driver::Notify;
-use concurrent_queue::ConcurrentQueue;
+use std::collections::VecDeque;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Schedules calls on a loop from any thread. Cheap to clone; does not keep the loop alive.
 ///
@@ -57,36 +57,35 @@ impl LoopHandle {
         &self,
         callback: F,
     ) -> Result<RemoteCallHandle, ClosedError> {
-        let call = Arc::new(RemoteCall { callback: Mutex::new(Some(RemoteCallback::new(callback))) });
-        let handle = RemoteCallHandle { call: call.clone() };
-        self.post(move || call.run())?;
-        Ok(handle)
+        let number = self.send(RemoteCallback::new(callback), Location::caller())?;
+        Ok(RemoteCallHandle { inbox: self.inbox.clone(), number })
     }
 
     /// As [`call_soon_threadsafe`](Self::call_soon_threadsafe), but gives no handle to cancel the call with.
     ///
-    /// If the callback is small (at most four words) and the caller's context has no variable set, one call in 31
-    /// allocates: the queue grows by blocks.
+    /// If the callback is small (at most four words) and the caller's context has no variable set, nothing is allocated
+    /// once the inbox has grown to its peak.
     ///
     /// # Errors
     ///
     /// [`ClosedError`] if the loop was closed or dropped; the callback is dropped.
     #[track_caller]
     pub fn post<F: FnOnce() + Send + 'static>(&self, callback: F) -> Result<(), ClosedError> {
-        let message = Message {
-            callback: RemoteCallback::new(callback),
-            context: ContextSnapshot::current().to_send(),
-            location: Location::caller(),
-        };
-        self.inbox.queue.push(message).map_err(|_| ClosedError)?;
+        self.send(RemoteCallback::new(callback), Location::caller()).map(drop)
+    }
+
+    /// Puts a message into the inbox, and gives its number.
+    fn send(&self, callback: RemoteCallback, location: &'static Location<'static>) -> Result<u64, ClosedError> {
+        let context = ContextSnapshot::current().to_send().map(Box::new);
+        let number = self.inbox.push(Message { callback, context, location })?;
         self.inbox.notify();
-        Ok(())
+        Ok(number)
     }
 
     /// Whether the loop was closed, or dropped.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.inbox.queue.is_closed()
+        self.inbox.lock().is_closed
     }
 }
 
@@ -94,34 +93,20 @@ impl LoopHandle {
 ///
 /// # asyncio
 ///
-/// The handle of `call_soon_threadsafe`, whose cancel and run exclude each other since 3.14. Same.
+/// The handle of `call_soon_threadsafe`, whose cancel and run exclude each other since 3.14. Differs: says whether it was in
+/// time; that is until the loop takes the call over, in the iteration in which it runs.
 #[derive(Debug)]
 pub struct RemoteCallHandle {
-    call: Arc<RemoteCall>,
+    inbox: Arc<Inbox>,
+    number: u64,
 }
 
 impl RemoteCallHandle {
-    /// Prevents the call. `false` if it has begun, or was cancelled before. May be called from any thread.
+    /// Prevents the call, and drops the callback here. `false` if the loop has taken it over already, or it was cancelled
+    /// before: then it has run, or will in the iteration under way. May be called from any thread.
     pub fn cancel(&self) -> bool {
-        self.call.take().is_some()
-    }
-}
-
-#[derive(Debug)]
-struct RemoteCall {
-    callback: Mutex<Option<RemoteCallback>>,
-}
-
-impl RemoteCall {
-    fn run(&self) {
-        if let Some(callback) = self.take() {
-            callback.into_local().call();
-        }
-    }
-
-    /// Whoever takes the callback decides what becomes of it, outside of the lock.
-    fn take(&self) -> Option<RemoteCallback> {
-        self.callback.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let callback = self.inbox.take_back(self.number);
+        callback.is_some()
     }
 }
 
@@ -154,35 +139,71 @@ impl Trigger {
 /// What other threads have sent to a loop.
 #[derive(Debug)]
 pub(crate) struct Inbox {
-    queue: ConcurrentQueue<Message>,
+    queue: Mutex<Queue>,
     state: WakeState,
     /// Some poke source has something to say.
     poked: AtomicBool,
     notifier: Arc<dyn Notify>,
 }
 
+/// A plain queue under a lock beats one without: a flood of messages is taken over by exchanging two buffers.
+#[derive(Debug, Default)]
+struct Queue {
+    messages: VecDeque<Message>,
+    /// The number of the first message.
+    first: u64,
+    is_closed: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Message {
     callback: RemoteCallback,
-    context: Option<SendContext>,
+    context: Option<Box<SendContext>>,
     location: &'static Location<'static>,
 }
 
 impl Message {
     /// The callback, the context to call it in, and where it was scheduled.
     pub(crate) fn into_parts(self) -> (Callback, ContextSnapshot, &'static Location<'static>) {
-        let context = self.context.map(ContextSnapshot::from).unwrap_or_default();
+        let context = self.context.map(|context| ContextSnapshot::from(*context)).unwrap_or_default();
         (self.callback.into_local(), context, self.location)
     }
 }
 
 impl Inbox {
     pub(crate) fn new(notifier: Arc<dyn Notify>) -> Self {
-        Self { queue: ConcurrentQueue::unbounded(), state: WakeState::new(), poked: AtomicBool::new(false), notifier }
+        Self { queue: Mutex::default(), state: WakeState::new(), poked: AtomicBool::new(false), notifier }
     }
 
     pub(crate) const fn state(&self) -> &WakeState {
         &self.state
+    }
+
+    /// Appends a message, and gives its number: those of a queue are consecutive.
+    fn push(&self, message: Message) -> Result<u64, ClosedError> {
+        let mut queue = self.lock();
+        if queue.is_closed {
+            drop(queue);
+            // With nothing locked: what the callback holds may come back here.
+            drop(message);
+            return Err(ClosedError);
+        }
+        let number = queue.first + queue.messages.len() as u64;
+        queue.messages.push_back(message);
+        Ok(number)
+    }
+
+    /// The callback of a message that the loop has not taken over; it leaves an empty one behind.
+    fn take_back(&self, number: u64) -> Option<RemoteCallback> {
+        let mut queue = self.lock();
+        let at = usize::try_from(number.checked_sub(queue.first)?).ok()?;
+        let callback = &mut queue.messages.get_mut(at)?.callback;
+        (!callback.is_empty()).then(|| callback.take())
+    }
+
+    /// Nothing that is done under this lock can panic half-way.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a trigger whose flag the loop looks at after a poke.
@@ -190,13 +211,14 @@ impl Inbox {
         Trigger { flag: Arc::new(AtomicBool::new(false)), inbox: self.clone() }
     }
 
-    /// The messages that are there now, oldest first. Later ones notify again.
-    pub(crate) fn take_messages(&self) -> impl Iterator<Item = Message> {
-        let mut left = self.queue.len();
-        std::iter::from_fn(move || {
-            left = left.checked_sub(1)?;
-            self.queue.pop().ok()
-        })
+    /// Moves what is there into `arrived`, which is empty, oldest first. Later messages notify again.
+    ///
+    /// The two buffers change places, so neither is ever freed and the lock is held for a moment only.
+    pub(crate) fn take_messages(&self, arrived: &mut VecDeque<Message>) {
+        debug_assert!(arrived.is_empty(), "messages would be overtaken");
+        let mut queue = self.lock();
+        queue.first += queue.messages.len() as u64;
+        std::mem::swap(&mut queue.messages, arrived);
     }
 
     /// Whether a poke has come in since this was asked last.
@@ -206,9 +228,10 @@ impl Inbox {
     }
 
     /// Accepts no more messages, and gives those that are there, to be dropped.
-    pub(crate) fn close(&self) -> Vec<Message> {
-        self.queue.close();
-        self.queue.try_iter().collect()
+    pub(crate) fn close(&self) -> VecDeque<Message> {
+        let mut queue = self.lock();
+        queue.is_closed = true;
+        std::mem::take(&mut queue.messages)
     }
 
     fn notify(&self) {

@@ -188,7 +188,7 @@ impl EventLoop {
         let now = self.now();
         // Everything is taken out first and dropped with nothing borrowed: destructors may use the loop.
         let extensions = self.take_extensions();
-        let messages = self.core.inbox.close();
+        let messages = (self.core.arrived.take(), self.core.inbox.close());
         let signals = self.core.signals.take();
         let triggers = self.core.triggers.take();
         let watches = self.core.watches.take();
@@ -224,7 +224,7 @@ impl EventLoop {
     fn iterate(&self, limit: Limit) -> Result<(), RunError> {
         let core = &*self.core;
         core.counters.iterations.bump();
-        self.receive();
+        self.receive_batch();
         let busy = !core.ready.borrow().is_empty();
         let may_skip = busy && !core.poll_always && !core.stopping.get() && !core.timers_due.get();
         if !may_skip || core.budget.borrow().is_spent() {
@@ -243,6 +243,13 @@ impl EventLoop {
         if core.interrupted.replace(false) { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
+    /// Takes in what other threads have sent, but not all of a flood: memory that is used again is in the cache.
+    fn receive_batch(&self) {
+        if self.core.inbox.state().is_notified() {
+            self.receive_some(RECEIVE_MAX);
+        }
+    }
+
     /// Asks the driver for events and the timers for what is due; waits if nothing is ready.
     fn poll(&self, busy: bool, limit: Limit) -> io::Result<()> {
         let core = &*self.core;
@@ -257,9 +264,9 @@ impl EventLoop {
         core.counters.polls.bump();
         core.budget.borrow_mut().polled(deadline != Deadline::Now);
         if deadline == Deadline::Now {
-            self.receive();
+            self.receive_batch();
         } else if core.inbox.state().wake_up() {
-            self.receive_all();
+            self.receive_some(RECEIVE_MAX);
         }
         {
             let mut ready = core.ready.borrow_mut();
@@ -404,6 +411,9 @@ impl EventLoop {
         }
     }
 }
+
+/// How many messages of other threads an iteration takes in.
+const RECEIVE_MAX: usize = 256;
 
 /// How long an iteration may wait.
 #[derive(Clone, Copy)]

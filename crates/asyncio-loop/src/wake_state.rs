@@ -51,6 +51,11 @@ impl WakeState {
         self.0.swap(if running { AWAKE } else { ASLEEP }, Ordering::AcqRel);
     }
 
+    /// The loop, awake, has left something in its inbox.
+    pub(crate) fn remind(&self) {
+        self.0.swap(NOTIFIED, Ordering::AcqRel);
+    }
+
     /// The loop is about to block, or to stop running. If this fails there is a message.
     #[must_use]
     pub(crate) fn try_sleep(&self) -> bool {
