@@ -19,6 +19,9 @@ mod eventfd;
 #[cfg_attr(unix, path = "sys/fork_unix.rs")]
 #[cfg_attr(not(unix), path = "sys/fork_none.rs")]
 mod fork;
+#[cfg_attr(unix, path = "sys/interface_unix.rs")]
+#[cfg_attr(not(unix), path = "sys/interface_none.rs")]
+mod interface;
 #[cfg_attr(unix, path = "sys/os_source_unix.rs")]
 #[cfg_attr(windows, path = "sys/os_source_windows.rs")]
 mod os_source;
@@ -46,4 +49,5 @@ pub use default::new_driver;
 #[cfg(target_os = "linux")]
 pub use epoll::EpollDriver;
 pub use fork::fork_generation;
+pub use interface::interface_index;
 pub use poller::PollingDriver;

@@ -4,6 +4,9 @@
 //! the next worker before it begins to work. So a burst of small items costs one wake-up, and a burst of long ones still
 //! has as many workers as are allowed.
 //!
+//! A worker that finds nothing to do counts as on its way for some microseconds more, before it blocks: whoever awaits
+//! one small item after the other makes no system call for any of them.
+//!
 //! Invariants:
 //! 1. If the queue is not empty and fewer than all allowed workers work, one is on its way.
 //! 2. An item is taken by one worker, or given back by `push` or `worker_failed`.
@@ -15,10 +18,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-#[cfg(asyncio_loom)]
-use loom::sync::{Condvar, Mutex, MutexGuard};
-#[cfg(not(asyncio_loom))]
-use std::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(all(test, asyncio_loom))]
+use loom::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread,
+};
+#[cfg(not(all(test, asyncio_loom)))]
+use std::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread,
+};
 
 /// What submitters and workers of one pool share.
 #[derive(Debug)]
@@ -116,6 +125,14 @@ impl<T> HandOff<T> {
                 state.workers -= 1;
                 return Next::End;
             }
+            if !state.is_coming {
+                state.is_coming = true;
+                state = self.linger(state);
+                state.is_coming = false;
+                if !state.queue.is_empty() || state.is_closed {
+                    continue;
+                }
+            }
             state.idle += 1;
             (state, has_waited_in_vain) = self.wait(state, patience);
             state.idle -= 1;
@@ -181,24 +198,40 @@ impl<T> HandOff<T> {
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         // Nothing of the user's runs under the lock, so no panic can leave it half done.
-        #[cfg(not(asyncio_loom))]
+        #[cfg(not(all(test, asyncio_loom)))]
         return self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        #[cfg(asyncio_loom)]
+        #[cfg(all(test, asyncio_loom))]
         return self.state.lock().unwrap();
     }
 
+    /// Looks again a few times.
+    fn linger<'a>(&'a self, mut state: MutexGuard<'a, State<T>>) -> MutexGuard<'a, State<T>> {
+        for _ in 0..LOOKS {
+            drop(state);
+            thread::yield_now();
+            state = self.lock();
+            if !state.queue.is_empty() || state.is_closed {
+                break;
+            }
+        }
+        state
+    }
+
     /// Waits to be called; says whether `patience` was over instead.
-    #[cfg(not(asyncio_loom))]
+    #[cfg(not(all(test, asyncio_loom)))]
     fn wait<'a>(&self, state: MutexGuard<'a, State<T>>, patience: Duration) -> (MutexGuard<'a, State<T>>, bool) {
         let waited = self.work.wait_timeout(state, patience).unwrap_or_else(std::sync::PoisonError::into_inner);
         (waited.0, waited.1.timed_out())
     }
 
-    #[cfg(asyncio_loom)]
+    #[cfg(all(test, asyncio_loom))]
     fn wait<'a>(&self, state: MutexGuard<'a, State<T>>, _: Duration) -> (MutexGuard<'a, State<T>>, bool) {
         (self.work.wait(state).unwrap(), false)
     }
 }
+
+/// How often a worker looks again before it blocks: some microseconds.
+const LOOKS: usize = if cfg!(all(test, asyncio_loom)) { 1 } else { 16 };
 
 /// Who is called to work.
 enum Call {
@@ -226,5 +259,68 @@ impl<T> State<T> {
 
     const fn is_over(&self) -> bool {
         self.is_closed && self.alive == 0
+    }
+}
+
+#[cfg(all(test, asyncio_loom))]
+mod loom_tests {
+    use super::*;
+    use loom::sync::Arc;
+
+    /// Works until it is told to end; gives what it has worked on.
+    fn work(hand_off: &Arc<HandOff<u32>>) -> Vec<u32> {
+        let (mut asking, mut done, mut helpers) = (Asking::First, Vec::new(), Vec::new());
+        loop {
+            match hand_off.next(asking, Duration::MAX) {
+                Next::Work(item) => done.push(item),
+                Next::StartWorkerAndWork(item) => {
+                    helpers.push(start(hand_off));
+                    done.push(item);
+                }
+                Next::End => break,
+            }
+            asking = Asking::Again;
+        }
+        hand_off.worker_gone();
+        done.extend(helpers.into_iter().flat_map(|helper| helper.join().unwrap()));
+        done
+    }
+
+    fn start(hand_off: &Arc<HandOff<u32>>) -> thread::JoinHandle<Vec<u32>> {
+        let hand_off = hand_off.clone();
+        thread::spawn(move || work(&hand_off))
+    }
+
+    /// However pushes, the ends of workers and the close interleave, each item is worked on once, and all workers end.
+    fn every_item_is_taken_once(workers_max: usize) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(move || {
+            let hand_off = Arc::new(HandOff::new(workers_max));
+            let mut workers = Vec::new();
+            for item in 0..2 {
+                match hand_off.push(item) {
+                    Pushed::Accepted => {}
+                    Pushed::StartWorker => workers.push(start(&hand_off)),
+                    Pushed::Rejected(_) => unreachable!("nobody has closed it"),
+                }
+            }
+            hand_off.close();
+            assert!(matches!(hand_off.push(9), Pushed::Rejected(9)));
+            let mut done: Vec<_> = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
+            done.sort_unstable();
+            assert_eq!(done, [0, 1]);
+            assert!(hand_off.is_over());
+        });
+    }
+
+    #[test]
+    fn every_item_is_taken_once_by_one_worker() {
+        every_item_is_taken_once(1);
+    }
+
+    #[test]
+    fn every_item_is_taken_once_by_two_workers() {
+        every_item_is_taken_once(2);
     }
 }

@@ -1,13 +1,16 @@
 //! `LoopExecutorExt`: the methods of a loop that have to do with other threads' work, and the loop's default executor.
 
+use crate::addr_info::IntoPort;
 use crate::executor::{Executor, ExecutorShutDown, UnfinishedJob};
 use crate::job::{Job, JobHandle};
+use crate::resolver::{GetAddrInfo, Lookup, Resolver, SystemResolver};
 use crate::thread_pool::ThreadPoolExecutor;
 use asyncio_loop::{Delay, EventLoop, ExceptionContext, Extension, IntoTimeout, SendContext, get_running_loop};
 use asyncio_tasks::{LoopShutdown as _, timeout};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -81,6 +84,41 @@ pub trait LoopExecutorExt: sealed::Sealed {
     /// Differs: the warning is an error that says what is not finished, and no thread is needed to wait.
     #[track_caller]
     fn shutdown_default_executor(&self, timeout: impl IntoTimeout) -> ShutdownDefaultExecutor;
+
+    /// Looks up the addresses of `host` (a name or an address; `None` for this machine) and `port` (a number, the name of a
+    /// service, or `None`). Await what comes back, or give it more parameters first.
+    ///
+    /// An address in digits is its own answer if the port is a number: nothing is looked up, and no thread is started. A
+    /// zone (`fe80::1%lo`) becomes the scope of the address. In debug mode, a slow look-up is reported to the exception handler.
+    ///
+    /// ```
+    /// use asyncio_executor::{LoopExecutorExt as _, SocketKind};
+    ///
+    /// asyncio_tasks::run(async {
+    ///     let event_loop = asyncio_loop::get_running_loop();
+    ///     let found = event_loop.getaddrinfo("127.0.0.1", 80).kind(SocketKind::Stream).await?;
+    ///     assert_eq!(found[0].address, "127.0.0.1:80".parse().unwrap());
+    ///     Ok::<_, asyncio_executor::ResolveError>(())
+    /// })?;
+    /// # Ok::<_, asyncio_executor::ResolveError>(())
+    /// ```
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.getaddrinfo`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.getaddrinfo). Differs: has
+    /// threads of its own, and an address needs none.
+    fn getaddrinfo<'a>(&self, host: impl Into<Option<&'a str>>, port: impl IntoPort) -> GetAddrInfo;
+
+    /// Looks up the names of the host and the service of `address`; `flags` are the system's `NI_…`.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.getnameinfo`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.getnameinfo). Differs: has
+    /// threads of its own.
+    fn getnameinfo(&self, address: SocketAddr, flags: i32) -> Lookup<(String, String)>;
+
+    /// Lets `resolver` look names up, instead of the system.
+    fn set_resolver<R: Resolver + 'static>(&self, resolver: R);
 }
 
 impl LoopExecutorExt for EventLoop {
@@ -110,6 +148,24 @@ impl LoopExecutorExt for EventLoop {
         let (event_loop, timeout) = (self.clone(), timeout.into_timeout());
         ShutdownDefaultExecutor { inner: Box::pin(shut_down(event_loop, timeout)) }
     }
+
+    fn getaddrinfo<'a>(&self, host: impl Into<Option<&'a str>>, port: impl IntoPort) -> GetAddrInfo {
+        GetAddrInfo::new(self, host.into(), port)
+    }
+
+    fn getnameinfo(&self, address: SocketAddr, flags: i32) -> Lookup<(String, String)> {
+        match LoopExecutor::resolver_of(self) {
+            Ok(resolver) => resolver.getnameinfo(address, flags),
+            Err(error) => Box::pin(std::future::ready(Err(error.into()))),
+        }
+    }
+
+    fn set_resolver<R: Resolver + 'static>(&self, resolver: R) {
+        if !self.is_closed() {
+            let old = LoopExecutor::of(self).resolver.replace(Some(Rc::new(resolver)));
+            drop(old);
+        }
+    }
 }
 
 /// As `run_in_executor(None, ..)` of the running loop, in a context.
@@ -126,7 +182,8 @@ where
     submit(&event_loop, &*LoopExecutor::default_of(&event_loop)?, work, context, location)
 }
 
-fn submit<F, T>(
+/// Submits `work` on behalf of a loop.
+pub(crate) fn submit<F, T>(
     event_loop: &EventLoop,
     executor: &dyn Executor,
     work: F,
@@ -146,12 +203,19 @@ async fn shut_down(event_loop: EventLoop, limit: Option<Delay>) -> Result<(), Sh
     if event_loop.is_closed() {
         return Ok(());
     }
-    let Some(executor) = LoopExecutor::of(&event_loop).end() else { return Ok(()) };
-    let over = executor.shutdown();
+    let executors = LoopExecutor::of(&event_loop).end();
+    // All of them are told to end before any is waited for.
+    let ends: Vec<_> = executors.iter().map(|executor| executor.shutdown()).collect();
     let hold = if limit == Some(Delay::ZERO) { None } else { event_loop.hold_time() };
-    let outcome = timeout(limit, over).await;
+    let outcome = timeout(limit, async {
+        for end in ends {
+            end.await;
+        }
+    });
+    let outcome = outcome.await;
     drop(hold);
-    outcome.map_err(|_| ShutdownTimeoutError { jobs: executor.unfinished() })
+    let jobs = || executors.iter().flat_map(|executor| executor.unfinished()).collect();
+    outcome.map_err(|_| ShutdownTimeoutError { jobs: jobs() })
 }
 
 /// Waits for the end of the default executor; see [`LoopExecutorExt::shutdown_default_executor`].
@@ -201,8 +265,11 @@ impl fmt::Display for ShutdownTimeoutError {
 impl std::error::Error for ShutdownTimeoutError {}
 
 /// What a loop knows of executors.
-struct LoopExecutor {
+pub(crate) struct LoopExecutor {
     default: RefCell<Default>,
+    /// The threads of the system's resolver, made at first use.
+    resolver_pool: RefCell<Option<Rc<dyn Executor>>>,
+    resolver: RefCell<Option<Rc<dyn Resolver>>>,
     is_hooked: Cell<bool>,
 }
 
@@ -216,7 +283,7 @@ enum Default {
 impl Extension for LoopExecutor {
     /// As asyncio's `close`: the default executor takes no more jobs, and nobody waits for it.
     fn loop_closed(&self) {
-        if let Some(executor) = self.end() {
+        for executor in self.end() {
             drop(executor.shutdown());
         }
     }
@@ -224,7 +291,12 @@ impl Extension for LoopExecutor {
 
 impl LoopExecutor {
     fn of(event_loop: &EventLoop) -> Rc<Self> {
-        event_loop.extension(|_| Self { default: RefCell::new(Default::Unset), is_hooked: Cell::new(false) })
+        event_loop.extension(|_| Self {
+            default: RefCell::new(Default::Unset),
+            resolver_pool: RefCell::default(),
+            resolver: RefCell::default(),
+            is_hooked: Cell::new(false),
+        })
     }
 
     /// The default executor of a loop.
@@ -252,12 +324,33 @@ impl LoopExecutor {
         drop(old);
     }
 
-    /// Takes the default executor away, for good.
-    fn end(&self) -> Option<Rc<dyn Executor>> {
-        match self.default.replace(Default::ShutDown) {
+    /// Who looks names up for a loop.
+    pub(crate) fn resolver_of(event_loop: &EventLoop) -> Result<Rc<dyn Resolver>, ExecutorShutDown> {
+        if event_loop.is_closed() {
+            return Err(ExecutorShutDown);
+        }
+        let this = Self::of(event_loop);
+        if let Some(resolver) = &*this.resolver.borrow() {
+            return Ok(resolver.clone());
+        }
+        if matches!(*this.default.borrow(), Default::ShutDown) {
+            return Err(ExecutorShutDown);
+        }
+        this.hook(event_loop);
+        let pool: Rc<dyn Executor> = Rc::new(ThreadPoolExecutor::builder().thread_name_prefix("asyncio_dns").build());
+        let resolver: Rc<dyn Resolver> = Rc::new(SystemResolver::on(pool.clone()));
+        this.resolver_pool.replace(Some(pool));
+        this.resolver.replace(Some(resolver.clone()));
+        Ok(resolver)
+    }
+
+    /// Takes the loop's own executors away, for good: the default one, and that of the resolver.
+    fn end(&self) -> Vec<Rc<dyn Executor>> {
+        let default = match self.default.replace(Default::ShutDown) {
             Default::Set(executor) => Some(executor),
             Default::Unset | Default::ShutDown => None,
-        }
+        };
+        default.into_iter().chain(self.resolver_pool.take()).collect()
     }
 
     /// Lets a runner join the executor, once.

@@ -269,7 +269,6 @@ impl Pool {
     }
 
     /// Starts the worker that `hand_off` has asked for.
-    #[expect(clippy::disallowed_methods, reason = "this is the executor bridge")]
     fn start_worker(self: &Arc<Self>) {
         let mut roster = self.roster();
         let number = roster.workers.iter().position(Option::is_none).unwrap_or(roster.workers.len());
