@@ -2,6 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub use asyncio_driver::{Signal, SignalError};
+pub use asyncio_executor::{
+    AddrInfo, AddrInfoQuery, AddressFamily, CancelToken, Executor, ExecutorShutDown, GetAddrInfo, IntoPort, Job,
+    JobHandle, Lookup, RejectedJob, ResolveError, Resolver, ShutdownTimeoutError, SocketKind, SystemResolver,
+    ThreadPoolBuilder, ThreadPoolExecutor, ThreadPoolStatistics, UnfinishedJob, current_job, to_thread,
+};
 pub use asyncio_loop::{
     ClosedError, Context, ContextToken, ContextVar, DefaultEventLoopPolicy, Delay, EventLoop, EventLoopPolicy,
     ExceptionContext, Handle, IntoDeadline, IntoDelay, IntoTimeout, LoopBuilder, LoopHandle, LoopStatistics,
@@ -30,6 +35,7 @@ pub use asyncio_tasks::{
 
 /// The extension traits that give a loop and its handle the methods of all floors. Nothing else.
 pub mod prelude {
+    pub use asyncio_executor::LoopExecutorExt;
     pub use asyncio_tasks::{LoopHandleExt, LoopTasksExt};
 }
 

@@ -1,0 +1,113 @@
+//! How asyncio does what the shared workloads need.
+
+use asyncio::{Lock, Queue, Semaphore, Task};
+use peers_common::Peer;
+use std::future::{self, Future};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// One end of a queue, which shuts the queue down when it is dropped.
+#[derive(Debug)]
+pub(crate) struct End<T>(Rc<Queue<T>>);
+
+impl<T> Drop for End<T> {
+    fn drop(&mut self) {
+        self.0.shutdown(false);
+    }
+}
+
+/// Tasks on asyncio's loop.
+#[derive(Debug)]
+pub(crate) struct Asyncio;
+
+impl Peer for Asyncio {
+    /// Floors that do not stand yet. (The `xthread*` workloads and `callsoon` are done by callbacks.)
+    const UNSUPPORTED: &[&str] = &["blocking_rtt", "blocking_conc", "subproc_seq", "subproc_conc"];
+
+    type Join<T: 'static> = Task<T>;
+    type Sender<T: 'static> = End<T>;
+    type Receiver<T: 'static> = Rc<Queue<T>>;
+    type Resolver<T: 'static> = asyncio::Future<Rc<T>>;
+    type Answer<T: 'static> = asyncio::Future<Rc<T>>;
+    type Mutex = Lock;
+    type Semaphore = Semaphore;
+    type Poster = ();
+    type Posts = ();
+
+    fn block_on(main: impl Future<Output = ()> + 'static) {
+        asyncio::run(main);
+    }
+
+    fn spawn<T: 'static>(future: impl Future<Output = T> + 'static) -> Task<T> {
+        asyncio::create_task(future)
+    }
+
+    async fn join<T: 'static>(handle: Task<T>) -> T {
+        handle.await.expect("nobody cancels it")
+    }
+
+    fn yield_now() -> impl Future<Output = ()> {
+        asyncio::sleep(0)
+    }
+
+    fn sleep(duration: Duration) -> impl Future + 'static {
+        asyncio::sleep(duration)
+    }
+
+    async fn timeout(duration: Duration, future: impl Future<Output = ()>) -> bool {
+        asyncio::timeout(duration, future).await.is_ok()
+    }
+
+    fn bounded<T: 'static>(capacity: usize) -> (End<T>, Rc<Queue<T>>) {
+        let queue = Rc::new(Queue::new(capacity));
+        (End(queue.clone()), queue)
+    }
+
+    async fn send<T: 'static>(sender: &mut End<T>, value: T) {
+        assert!(sender.0.put(value).await.is_ok());
+    }
+
+    async fn recv<T: 'static>(receiver: &mut Rc<Queue<T>>) -> Option<T> {
+        receiver.get().await.ok()
+    }
+
+    fn oneshot<T: 'static>() -> (asyncio::Future<Rc<T>>, asyncio::Future<Rc<T>>) {
+        let future = asyncio::Future::new();
+        (future.clone(), future)
+    }
+
+    fn resolve<T: 'static>(resolver: asyncio::Future<Rc<T>>, value: T) {
+        assert!(resolver.set_result(Rc::new(value)).is_ok());
+    }
+
+    async fn answer<T: 'static>(answer: asyncio::Future<Rc<T>>) -> T {
+        let value = answer.await.expect("nobody cancels it");
+        Rc::into_inner(value).expect("there is one who asks")
+    }
+
+    fn mutex() -> Lock {
+        Lock::default()
+    }
+
+    fn lock(mutex: &Lock) -> impl Future<Output = impl Sized> {
+        mutex.acquire()
+    }
+
+    fn semaphore(permits: usize) -> Semaphore {
+        Semaphore::new(permits)
+    }
+
+    fn acquire(semaphore: &Semaphore) -> impl Future<Output = impl Sized> {
+        semaphore.acquire()
+    }
+
+    fn posts() -> ((), ()) {
+        ((), ())
+    }
+
+    fn post((): &(), _: u64) {}
+
+    fn next_post((): &mut ()) -> impl Future<Output = Option<u64>> {
+        future::pending()
+    }
+}
