@@ -6,7 +6,8 @@
 //!
 //! Which scope is meant when several branches of one task wait at once (`join!`)? The innermost one that is around *all*
 //! of them: starting at the task, go inwards for as long as there is exactly one way, and no wait that was given up lies
-//! beside it. An error that the task raises itself goes to the scope that it is raised in.
+//! beside it. An error that the task raises itself goes to the scope that it is raised in. A request of a timeout or a group is
+//! about its own scope: waits beside that are not given up, and the search begins there.
 //!
 //! Invariants:
 //! 1. A record's parent is the scope (or task) that was being polled when it registered.
@@ -151,8 +152,9 @@ impl Drop for ScopeGuard {
     }
 }
 
-/// Delivers a cancellation to the scope of `task` that it is meant for. Gives it back if that is the task itself.
-pub(crate) fn tell(task: &TaskRef, error: CancelledError) -> Result<(), CancelledError> {
+/// Delivers a cancellation to the scope of `task` that it is meant for, which is `within` or lies in it. Gives it back if
+/// that is the task itself.
+pub(crate) fn tell(task: &TaskRef, within: Option<Token>, error: CancelledError) -> Result<(), CancelledError> {
     let mut slot = task.state.if_extra(|extra| extra.first_scope).unwrap_or(NO_SLOT);
     if slot == NO_SLOT {
         return Err(error);
@@ -160,11 +162,20 @@ pub(crate) fn tell(task: &TaskRef, error: CancelledError) -> Result<(), Cancelle
     let given_up = waits::scopes_of_cancelled(task);
     let mut target = NO_SLOT;
     SCOPES.with_borrow_mut(|scopes| {
+        let limit = within.and_then(|id| scopes.get(id).filter(|scope| scope.task == *task).map(|_| id.slot()));
+        if let Some((_, scope)) = limit.and_then(|limit| scopes.in_slot_mut(limit)) {
+            slot = scope.first_child;
+        }
+        target = limit.unwrap_or(NO_SLOT);
         while let Some((_, scope)) = scopes.in_slot_mut(slot)
             && scope.next == NO_SLOT
         {
             let inner = scope.first_child;
-            if !given_up.iter().all(|scope| is_around(scopes, slot, *scope)) {
+            let mut given_up = given_up.iter();
+            let mut is_beside = |wait| {
+                limit.is_none_or(|limit| is_around(scopes, limit, wait)) && !is_around(scopes, slot, wait)
+            };
+            if given_up.any(|wait| is_beside(*wait)) {
                 break;
             }
             target = slot;
@@ -186,6 +197,29 @@ pub(crate) fn tell_scope(slot: u32, error: CancelledError) -> Result<(), Cancell
         waker.wake();
     }
     Ok(())
+}
+
+/// The innermost scope that is being polled.
+pub(crate) fn current_id() -> Option<Token> {
+    SCOPES.with_borrow_mut(|scopes| scopes.in_slot_mut(current_scope()).map(|(id, _)| id))
+}
+
+/// Whether the scope in slot `inner` is `outer`, or lies in it.
+pub(crate) fn is_in(outer: Token, inner: u32) -> bool {
+    SCOPES.with_borrow_mut(|scopes| scopes.get(outer).is_some() && is_around(scopes, outer.slot(), inner))
+}
+
+/// The innermost scope around both; `None` stands for the task.
+pub(crate) fn around_both(one: Option<Token>, other: Option<Token>) -> Option<Token> {
+    let (one, other) = (one?, other?);
+    SCOPES.with_borrow_mut(|scopes| {
+        let mut at = scopes.get(one).map(|_| one)?;
+        while !is_around(scopes, at.slot(), other.slot()) {
+            let parent = scopes.get(at)?.parent;
+            at = scopes.in_slot_mut(parent).map(|(id, _)| id)?;
+        }
+        Some(at)
+    })
 }
 
 /// Whether `inner` is `outer`, or lies in it.

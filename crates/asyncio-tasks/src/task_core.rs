@@ -24,6 +24,7 @@ use crate::raw::TaskRef;
 use crate::scopes;
 use crate::task_state::{DoneCallback, Extra, Flags, Outcome};
 use crate::waits::{self, NO_SLOT, WaitId};
+use asyncio_driver::Token;
 use asyncio_loop::ContextSnapshot;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -58,17 +59,34 @@ impl TaskRef {
 
     /// Asks the task to end; see [`Task::cancel`](crate::Task::cancel).
     pub(crate) fn cancel(&self, error: CancelledError) -> bool {
+        self.cancel_within(None, error)
+    }
+
+    /// As `cancel`, for what the task does inside one of its scopes: what else it does at the same time goes on.
+    pub(crate) fn cancel_within(&self, scope: Option<Token>, error: CancelledError) -> bool {
         if self.state.is_done() {
             return false;
         }
         self.state.requests.set(self.state.requests.get().saturating_add(1));
-        self.request(error);
+        let is_first = !self.state.has(Flags::MUST_CANCEL) && !self.state.has(Flags::IN_FLIGHT);
+        let all = if is_first { scope } else { scopes::around_both(self.within(), scope) };
+        if all.is_some() {
+            self.state.with_extra(|extra| extra.within = all);
+        } else {
+            self.state.if_extra(|extra| extra.within = None);
+        }
+        self.request(scope, error);
         true
     }
 
+    /// What the request is about which is pending or in flight.
+    fn within(&self) -> Option<Token> {
+        self.state.if_extra(|extra| extra.within).flatten()
+    }
+
     /// As `cancel`, without counting: gives up what the task waits for, or has it cancelled at its next step.
-    fn request(&self, error: CancelledError) {
-        if !self.state.is_polling() && waits::cancel_all(self, &error) {
+    fn request(&self, scope: Option<Token>, error: CancelledError) {
+        if !self.state.is_polling() && waits::cancel_all(self, scope, &error) {
             self.state.set(Flags::IN_FLIGHT);
             return;
         }
@@ -118,6 +136,10 @@ impl TaskRef {
             let flight = waits::flight(&self);
             if flight.outstanding {
                 // What is awaited has accepted the request and has not ended yet: it will schedule this task again.
+                // Meanwhile, the branches that the request is not about go on.
+                if self.within().is_some() {
+                    self.poll_once();
+                }
                 return;
             }
             self.state.clear(Flags::IN_FLIGHT);
@@ -139,7 +161,7 @@ impl TaskRef {
     /// Delivers a cancellation. `false` if that was the end of the task; otherwise it must be polled.
     fn deliver(&self, error: CancelledError) -> bool {
         // A coroutine that has not begun has no scope, and none of it runs.
-        match scopes::tell(self, error) {
+        match scopes::tell(self, self.within(), error) {
             Ok(()) => true,
             Err(error) => {
                 self.end_cancelled(error);
@@ -203,7 +225,7 @@ impl TaskRef {
     #[cold]
     fn cancel_new_wait(&self) {
         let error = self.state.if_extra(|extra| extra.pending.clone()).flatten().unwrap_or_default();
-        if waits::cancel_all(self, &error) {
+        if waits::cancel_all(self, self.within(), &error) {
             self.state.clear(Flags::MUST_CANCEL);
             self.state.if_extra(|extra| extra.pending = None);
             self.state.set(Flags::IN_FLIGHT);

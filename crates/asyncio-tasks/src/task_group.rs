@@ -12,8 +12,10 @@ use crate::current::current;
 use crate::error::CancelledError;
 use crate::loop_tasks::LoopTasks;
 use crate::raw::TaskRef;
+use crate::scopes;
 use crate::task::{AnyTask, Task, spawn_on};
 use crate::wait_queue::WaitQueue;
+use asyncio_driver::Token;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -64,6 +66,8 @@ struct Inner<E> {
     finished: Cell<bool>,
     /// `cancel` was called: the block ends without an error.
     cancelled: Cell<bool>,
+    /// The scope in which the owner runs the body, or waits for the children.
+    inside: Cell<Option<Token>>,
     /// The group has cancelled its owner.
     parent_cancel_requested: Cell<bool>,
     /// Whoever waits for the last child.
@@ -201,7 +205,7 @@ impl<E: 'static> TaskGroup<E> {
         let group = Self::new(owner);
         let _left_behind = CancelOnDrop(&group.inner);
         let mut cancelled = None;
-        let value = match catch_cancelled(catch_panic(body(&group))).await {
+        let value = match catch_cancelled(catch_panic(group.inner.inside(body(&group)))).await {
             Ok(Ok(Ok(value))) => Ok(value),
             Ok(Ok(Err(error))) => Err(Some(error)),
             Ok(Err(payload)) => {
@@ -218,7 +222,7 @@ impl<E: 'static> TaskGroup<E> {
             group.inner.abort();
         }
         while !group.inner.children.borrow().is_empty() {
-            if let Err(error) = catch_cancelled(group.inner.waiters.wait()).await
+            if let Err(error) = catch_cancelled(group.inner.inside(group.inner.waiters.wait())).await
                 && !group.inner.aborting.get()
             {
                 cancelled = Some(error);
@@ -240,6 +244,7 @@ impl<E: 'static> TaskGroup<E> {
             aborting: Cell::new(false),
             finished: Cell::new(false),
             cancelled: Cell::new(false),
+            inside: Cell::new(None),
             parent_cancel_requested: Cell::new(false),
             waiters: WaitQueue::new(),
         };
@@ -392,9 +397,15 @@ impl<E> Inner<E> {
         }
     }
 
+    /// Awaits `part` of the block, directly in a scope: the one that the group cancels.
+    async fn inside<F: Future>(&self, part: F) -> F::Output {
+        self.inside.set(scopes::current_id());
+        part.await
+    }
+
     fn cancel_owner(&self) {
         if !self.parent_cancel_requested.replace(true) {
-            self.owner.cancel(CancelledError::default());
+            self.owner.cancel_within(self.inside.get(), CancelledError::default());
         }
     }
 

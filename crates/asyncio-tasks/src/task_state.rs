@@ -8,6 +8,7 @@ use crate::loop_tasks::LoopTasks;
 use crate::raw::{Header, TaskRef};
 use crate::waits::{NO_SLOT, WaitId};
 use crate::waker::RemoteWaker;
+use asyncio_driver::Token;
 use asyncio_loop::ContextSnapshot;
 use std::any::Any;
 use std::cell::Cell;
@@ -102,6 +103,8 @@ pub(crate) struct Extra {
     pub(crate) accepted: Option<CancelledError>,
     /// Of the request that is to be delivered at the next step.
     pub(crate) pending: Option<CancelledError>,
+    /// The scope that the request is about which is pending or in flight, if it is not about the whole task.
+    pub(crate) within: Option<Token>,
     /// Raised by the task itself, in no scope.
     pub(crate) raised: Option<CancelledError>,
     /// The outermost of the catch scopes that are entered.

@@ -14,6 +14,7 @@ use crate::ensure::Ensure;
 use crate::error::{CancelledError, TimeoutError};
 use crate::raw::TaskRef;
 use crate::scopes::ScopeGuard;
+use crate::task_state::Flags;
 use crate::sleep::running_loop;
 use asyncio_driver::{Slots, Token};
 use asyncio_loop::{Delay, EventLoop, IntoDeadline, IntoTimeout, Step, TimerKey, TokenStep};
@@ -241,6 +242,8 @@ struct Active {
     /// `cancelling()` on entry.
     requests: u32,
     expiring: bool,
+    /// The scope that is cancelled when the time is over.
+    scope: Option<Token>,
     shared: Option<Rc<Shared>>,
 }
 
@@ -264,10 +267,10 @@ impl TokenStep for Expire {
             if let Some(shared) = &active.shared {
                 shared.phase.set(Phase::Expiring);
             }
-            Some(active.task.clone())
+            Some((active.task.clone(), active.scope))
         });
-        if let Some(task) = task {
-            task.cancel(CancelledError::default());
+        if let Some((task, scope)) = task {
+            task.cancel_within(scope, CancelledError::default());
         }
     }
 }
@@ -372,9 +375,11 @@ impl Entered {
             (None, Limit::Ahead(when)) => (Some(when), true),
             (None, Limit::After(delay)) => (Some(event_loop.nanos().saturating_add(delay.as_nanos())), !delay.is_now()),
         };
-        let requests = task.state.requests.get();
+        // What was requested before and has yet to be delivered is not in order here: it wins.
+        let undelivered = u32::from(task.state.has(Flags::MUST_CANCEL));
+        let requests = task.state.requests.get().saturating_sub(undelivered);
         let (timer, kept) = (None, shared.cloned());
-        let active = Active { task, timer, is_due: false, stale: 0, requests, expiring: false, shared: kept };
+        let active = Active { task, timer, is_due: false, stale: 0, requests, expiring: false, scope: None, shared: kept };
         let token = ACTIVE.with_borrow_mut(|all| all.insert(active));
         if let Some(shared) = shared {
             shared.phase.set(Phase::Active(token));
@@ -386,17 +391,21 @@ impl Entered {
         Self(Some(token))
     }
 
-    /// Passes the timeout on to the current task, if it was moved there.
-    fn adopt(&self) {
+    /// The scope was registered, or anew because it was moved, perhaps to another task.
+    fn adopt(&self, scope: Option<Token>) {
         let (Some(token), Some(new)) = (self.0, current()) else { return };
         let old = ACTIVE.with_borrow_mut(|all| {
-            let active = all.get_mut(token).filter(|active| active.task != new)?;
+            let active = all.get_mut(token)?;
+            active.scope = scope;
+            if active.task == new {
+                return None;
+            }
             active.requests = new.state.requests.get();
             Some((std::mem::replace(&mut active.task, new.clone()), active.expiring))
         });
         if let Some((old, true)) = old {
             old.uncancel();
-            new.cancel(CancelledError::default());
+            new.cancel_within(scope, CancelledError::default());
         }
     }
 
@@ -434,12 +443,14 @@ impl<F: Future> Future for TimeoutFuture<F> {
             *this.entered = Entered::enter(*this.limit, this.shared.as_ref());
         }
         let Some(inside) = this.inside.as_mut().as_pin_mut() else { return Poll::Pending };
-        let scope = this.scope.id();
-        let outcome = this.scope.poll(inside, cx);
-        if scope.is_some() && this.scope.id() != scope {
-            this.entered.adopt();
-        }
-        let Poll::Ready(outcome) = outcome else { return Poll::Pending };
+        let before = this.scope.id();
+        let Poll::Ready(outcome) = this.scope.poll(inside, cx) else {
+            let scope = this.scope.id();
+            if scope != before {
+                this.entered.adopt(scope);
+            }
+            return Poll::Pending;
+        };
         this.inside.set(None);
         this.scope.leave();
         let own = this.entered.leave();

@@ -21,6 +21,7 @@ pub(crate) use queue::QueueEnds;
 use crate::current::{current, current_scope};
 use crate::error::CancelledError;
 use crate::raw::TaskRef;
+use crate::scopes;
 use asyncio_driver::{Slots, Token};
 use asyncio_loop::{Step, TimerKey, TokenStep};
 use std::cell::RefCell;
@@ -450,13 +451,15 @@ pub(crate) fn scopes_of_cancelled(task: &TaskRef) -> Vec<u32> {
     scopes
 }
 
-/// Cancels the waits of a suspended task; says whether any of them has accepted.
-pub(crate) fn cancel_all(task: &TaskRef, error: &CancelledError) -> bool {
+/// Cancels the waits of a suspended task, or those in one of its scopes; says whether any of them has accepted.
+pub(crate) fn cancel_all(task: &TaskRef, within: Option<Token>, error: &CancelledError) -> bool {
     let mut ids = Vec::new();
     WAITS.with_borrow_mut(|waits| {
         let mut slot = task.state.first_wait.get();
         while let Some((id, wait)) = waits.in_slot_mut(slot) {
-            ids.push(id);
+            if within.is_none_or(|scope| scopes::is_in(scope, wait.scope)) {
+                ids.push(id);
+            }
             slot = wait.sibling;
         }
     });
