@@ -12,9 +12,9 @@
 //! `AcqRel` on every exchange pairs producers with the loop: what was written before `notify` is visible to the loop after
 //! the exchange that sees `NOTIFIED`. Checked by a loom model at the bottom.
 
-#[cfg(asyncio_loom)]
+#[cfg(all(test, asyncio_loom))]
 use loom::sync::atomic::{AtomicU8, Ordering};
-#[cfg(not(asyncio_loom))]
+#[cfg(not(all(test, asyncio_loom)))]
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The state of one loop towards other threads.
