@@ -15,6 +15,7 @@ mod loop_tasks;
 mod raw;
 mod runner;
 mod scopes;
+mod sent;
 mod shield;
 mod sleep;
 mod task;

@@ -8,14 +8,15 @@
 //! 1. `task` is followed on the owner's thread only, where it is either null or the address of a cell that is not done:
 //!    the owner nulls it when the task is done, before the cell can be freed.
 //! 2. At most one message of each waker is under way; a wake that finds one under way is covered by it, because the owner
-//!    clears `is_sent` before it schedules the task.
+//!    clears `sent` before it schedules the task.
 
 use crate::current_thread_id;
 use crate::raw::{Header, TaskRef};
+use crate::sent::Sent;
 use asyncio_loop::LoopHandle;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::task::Wake;
 
 /// Wakes a task from any thread.
@@ -25,12 +26,12 @@ pub(crate) struct RemoteWaker {
     thread: u64,
     /// An `AtomicPtr` only to be `Send + Sync`: all accesses are on the owner's thread.
     task: AtomicPtr<Header>,
-    is_sent: AtomicBool,
+    sent: Sent,
 }
 
 impl RemoteWaker {
-    pub(crate) const fn new(event_loop: LoopHandle, thread: u64, task: NonNull<Header>) -> Self {
-        Self { event_loop, thread, task: AtomicPtr::new(task.as_ptr()), is_sent: AtomicBool::new(false) }
+    pub(crate) fn new(event_loop: LoopHandle, thread: u64, task: NonNull<Header>) -> Self {
+        Self { event_loop, thread, task: AtomicPtr::new(task.as_ptr()), sent: Sent::new() }
     }
 
     /// The task is done. Called on the owner's thread.
@@ -40,8 +41,7 @@ impl RemoteWaker {
 
     /// Sends itself to the owner.
     pub(crate) fn wake_from_elsewhere(self: Arc<Self>) {
-        // AcqRel: a wake that finds `true` hands what it wrote to the owner through this, see `deliver`.
-        if !self.is_sent.swap(true, Ordering::AcqRel) {
+        if self.sent.must_send() {
             let event_loop = self.event_loop.clone();
             // If the loop was closed, its tasks are gone.
             let _ = event_loop.post(move || self.deliver());
@@ -50,8 +50,7 @@ impl RemoteWaker {
 
     /// Schedules the task, on the owner's thread, after a message.
     fn deliver(&self) {
-        // AcqRel: pairs with the swap in `wake_from_elsewhere`.
-        self.is_sent.swap(false, Ordering::AcqRel);
+        self.sent.delivered();
         self.schedule();
     }
 
