@@ -84,14 +84,17 @@ impl Frame {
     }
 
     async fn await_reference(&self, reference: &Ref) -> Result<Value, Fault> {
-        self.check_not_self(reference)?;
+        self.check_not_self(reference).await?;
         flatten(self.reference(reference).await)
     }
 
-    /// To await oneself is a panic in Rust and an error in the language.
-    fn check_not_self(&self, reference: &Ref) -> Result<(), Fault> {
+    /// To await oneself is a panic in Rust. In the language it is an error that comes with the next step, as in asyncio.
+    async fn check_not_self(&self, reference: &Ref) -> Result<(), Fault> {
         match reference {
-            Ref::Task(tid) if current_task() == Some(self.task(tid).task.to_any()) => Err(Fault::runtime_error()),
+            Ref::Task(tid) if current_task() == Some(self.task(tid).task.to_any()) => {
+                asyncio::yield_now().await;
+                Err(Fault::runtime_error())
+            }
             _ => Ok(()),
         }
     }
@@ -165,7 +168,7 @@ impl Frame {
                 if let Target::Ref(reference) = target
                     && limit != Some(0.0)
                 {
-                    self.check_not_self(reference)?;
+                    self.check_not_self(reference).await?;
                 }
                 flatten(asyncio::wait_for(self.ensure(target), limit).await?)
             }
