@@ -9,6 +9,7 @@ mod alone;
 mod bench;
 mod ci;
 mod conformance;
+mod deep;
 mod doc;
 mod examples;
 mod fmt;
@@ -70,6 +71,8 @@ fn run(args: &[&str]) -> Result<bool, Error> {
         }
         ("conformance", ["--cases", files @ ..]) => conformance::run_files(&workspace, files),
         ("bench", options) => bench::run(options),
+        ("deep", []) => deep::run_all(&workspace),
+        ("deep", [what]) => deep::run(&workspace, what),
         ("semantics", ["--update"]) => {
             report::line(semantics::update(&workspace)?);
             Ok(true)
@@ -95,6 +98,7 @@ cargo xtask <command>
   conformance [--cases FILE…]
                         programs on our API and on CPython's: those of the project, or those in other files
   semantics [--update]  which tests cite which statement; --update writes them into the table
+  deep [loom|asan|tsan] models of what crosses threads; tests under sanitizers (needs a nightly toolchain)
   msrv                  compiles the crates with the oldest supported Rust (needs rustup)
   done <result…>        fails unless each result of CI's jobs is `success`
   <stage>               one stage of ci: lint, tidy, parity, test, alone, doc, examples …";
