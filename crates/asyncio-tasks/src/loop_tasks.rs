@@ -10,7 +10,6 @@ use crate::waits;
 use crate::waker::RemoteWaker;
 use asyncio_loop::{ContextSnapshot, EventLoop, ExceptionContext, Extension, LoopHandle};
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::fmt;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -28,13 +27,15 @@ pub(crate) struct LoopTasks {
 impl LoopTasks {
     /// The tasks of `event_loop`.
     pub(crate) fn of(event_loop: &EventLoop) -> Rc<Self> {
-        event_loop.extension(|event_loop| Self {
+        let new = |event_loop: &EventLoop| Self {
             event_loop: event_loop.clone(),
             handle: event_loop.handle(),
             thread: current_thread_id(),
             unfinished: TaskList::default(),
             factory: crate::factory::FactorySlot::default(),
-        })
+        };
+        // What a closed loop is given it keeps for ever.
+        if event_loop.is_closed() { Rc::new(new(event_loop)) } else { event_loop.extension(new) }
     }
 
     /// The tasks of the loop that is running in this thread.
@@ -57,6 +58,16 @@ impl LoopTasks {
     /// Owns a new task until it is done.
     pub(crate) fn adopt(&self, task: &TaskRef) {
         self.unfinished.push(task);
+    }
+
+    /// Ends a task that was made after the loop was closed.
+    #[cold]
+    pub(crate) fn refuse(&self, task: &TaskRef) {
+        let report = ExceptionContext::new("a task was created on an event loop that is closed")
+            .with("task", task.state.name().to_string())
+            .with_location(task.state.location);
+        self.event_loop.call_exception_handler(report);
+        task.destroy();
     }
 
     pub(crate) fn done(&self, task: &TaskRef) {
@@ -99,9 +110,7 @@ impl LoopTasks {
 impl Extension for LoopTasks {
     /// Ends the tasks that are left: their coroutines are dropped where they stand.
     fn loop_closed(&self) {
-        // Those first that were there; then those that their destructors have made.
-        let mut tasks = VecDeque::from(self.unfinished());
-        while let Some(task) = tasks.pop_front().or_else(|| self.unfinished.first()) {
+        for task in self.unfinished() {
             if task.state.is_done() {
                 continue; // By the destructor of another one.
             }

@@ -398,12 +398,6 @@ impl TaskList {
         tasks
     }
 
-    /// The oldest task.
-    pub(crate) fn first(&self) -> Option<TaskRef> {
-        // SAFETY: as in `push`.
-        self.first.get().map(|node| unsafe { TaskRef::from_address(node) })
-    }
-
     pub(crate) const fn len(&self) -> usize {
         self.len.get()
     }

@@ -120,6 +120,9 @@ where
     }
     tasks.adopt(&task);
     task.schedule();
+    if tasks.event_loop().is_closed() {
+        tasks.refuse(&task);
+    }
     if tasks.is_eager() {
         task.start_eagerly();
     }
