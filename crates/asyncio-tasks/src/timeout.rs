@@ -375,8 +375,10 @@ impl Entered {
             (None, Limit::Ahead(when)) => (Some(when), true),
             (None, Limit::After(delay)) => (Some(event_loop.nanos().saturating_add(delay.as_nanos())), !delay.is_now()),
         };
-        // What was requested before and has yet to be delivered is not in order here: it wins.
-        let undelivered = u32::from(task.state.has(Flags::MUST_CANCEL));
+        // A limit that has passed on entry asks for the same delivery as a request that came before and has yet to be
+        // delivered; asyncio then takes that one for its own. Here it wins.
+        let is_past = !is_ahead && when.is_some_and(|when| when <= event_loop.nanos());
+        let undelivered = u32::from(is_past && task.state.has(Flags::MUST_CANCEL));
         let requests = task.state.requests.get().saturating_sub(undelivered);
         let (timer, kept) = (None, shared.cloned());
         let active = Active { task, timer, is_due: false, stale: 0, requests, expiring: false, scope: None, shared: kept };
