@@ -32,7 +32,9 @@ fn a_panic_that_nobody_retrieved_is_reported_when_the_last_handle_goes() {
     drop(again);
     let reports = log.take();
     assert_eq!(reports.len(), 1);
-    for part in ["a task panicked, and its panic was never retrieved", "lost", "task: t", &format!("reporting.rs:{line}")] {
+    for part in
+        ["a task panicked, and its panic was never retrieved", "lost", "task: t", &format!("reporting.rs:{line}")]
+    {
         assert!(reports[0].contains(part), "{part:?} is not in {:?}", reports[0]);
     }
     let seen = event_loop.create_task(async { panic!("seen") });

@@ -5,9 +5,7 @@ mod run;
 #[path = "support/ticks.rs"]
 mod ticks;
 
-use asyncio_tasks::{
-    Future as LoopFuture, TaskGroup, create_task, gather, shield, sleep, wait, wait_for, yield_now,
-};
+use asyncio_tasks::{Future as LoopFuture, TaskGroup, create_task, gather, shield, sleep, wait, wait_for, yield_now};
 use run::run;
 use ticks::ticks;
 

@@ -1,0 +1,205 @@
+//! Other threads: coroutines from there, cancelling from there, wakers there.
+
+#[path = "support/loops.rs"]
+mod loops;
+
+use asyncio_loop::EventLoop;
+use asyncio_tasks::{
+    LoopHandleExt as _, LoopTasksExt as _, ThreadFutureError, catch_cancelled, create_task, current_task, sleep,
+    yield_now,
+};
+use loops::event_loop;
+use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
+use std::thread;
+
+/// Runs a loop in this thread while `other` runs in another one, to whose end it runs.
+fn beside<R: Send>(other: impl FnOnce(&asyncio_loop::LoopHandle) -> R + Send) -> R {
+    let event_loop = EventLoop::builder().build().unwrap();
+    let handle = event_loop.handle();
+    event_loop.set_exception_handler(|_, report| panic!("{report}"));
+    let result = thread::scope(|scope| {
+        let thread = scope.spawn(move || {
+            let result = catch_unwind(AssertUnwindSafe(|| other(&handle)));
+            handle.post(|| asyncio_loop::get_running_loop().stop()).unwrap();
+            result
+        });
+        event_loop.run_forever().unwrap();
+        thread.join().unwrap()
+    });
+    event_loop.close().unwrap();
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+// sem. 274
+#[test]
+fn a_coroutine_from_another_thread_gives_its_result_there() {
+    beside(|handle| {
+        let not_send = || async {
+            let shared = std::rc::Rc::new(7);
+            yield_now().await;
+            *shared
+        };
+        assert_eq!(handle.run_coroutine_threadsafe(not_send).unwrap().result(), Ok(7));
+        // Cancelled from this side: at once here, soon there.
+        let (ended, has_ended) = mpsc::channel();
+        let future = handle.run_coroutine_threadsafe(move || async move {
+            drop(catch_cancelled(pending::<()>()).await);
+            ended.send(()).unwrap();
+        });
+        let future = future.unwrap();
+        handle.run_coroutine_threadsafe(|| async {}).unwrap().result().unwrap();
+        assert!(!future.done() && future.cancel() && future.cancelled() && !future.cancel());
+        has_ended.recv().unwrap();
+        assert_eq!(future.result(), Err(ThreadFutureError::Cancelled));
+        // From the other side.
+        let future = handle.run_coroutine_threadsafe(|| async {
+            current_task().unwrap().cancel();
+            pending::<()>().await;
+        });
+        assert_eq!(future.unwrap().result(), Err(ThreadFutureError::Cancelled));
+    });
+}
+
+// sem. 275
+#[test]
+fn a_panic_crosses_as_it_is() {
+    beside(|handle| {
+        let in_coroutine = handle.run_coroutine_threadsafe(|| async { std::panic::panic_any(7_u8) }).unwrap();
+        let outcome = catch_unwind(AssertUnwindSafe(|| in_coroutine.result()));
+        assert_eq!(*outcome.map(|_: Result<(), _>| ()).unwrap_err().downcast::<u8>().unwrap(), 7);
+        let in_maker = handle.run_coroutine_threadsafe(|| if true { panic!("maker") } else { async {} }).unwrap();
+        let outcome = catch_unwind(AssertUnwindSafe(|| in_maker.result()));
+        assert_eq!(*outcome.map(drop).unwrap_err().downcast::<&str>().unwrap(), "maker");
+    });
+}
+
+#[test]
+fn who_waits_for_a_loop_that_is_closed_is_told() {
+    let event_loop = event_loop();
+    event_loop.set_exception_handler(|_, _| ());
+    let handle = event_loop.handle();
+    let unstarted = handle.run_coroutine_threadsafe(|| async {}).unwrap();
+    let started = handle.run_coroutine_threadsafe(pending::<()>).unwrap();
+    drop(event_loop.run_until_complete(yield_now()));
+    assert_eq!(unstarted.result(), Ok(()));
+    let late = handle.run_coroutine_threadsafe(|| async {}).unwrap();
+    // Also when the loop is closed by a thread that panics.
+    let inner = event_loop.clone();
+    struct Closes(EventLoop);
+    impl Drop for Closes {
+        fn drop(&mut self) {
+            self.0.close().unwrap();
+        }
+    }
+    let _ = catch_unwind(AssertUnwindSafe(move || {
+        let _closes = Closes(inner);
+        panic!("while it is closed");
+    }));
+    assert_eq!(started.result(), Err(ThreadFutureError::Cancelled));
+    assert_eq!(late.result(), Err(ThreadFutureError::Cancelled));
+    assert!(handle.run_coroutine_threadsafe(|| async {}).is_err());
+}
+
+#[test]
+fn a_task_can_be_cancelled_from_anywhere_and_its_handles_may_outlive_it() {
+    let event_loop = EventLoop::builder().build().unwrap();
+    let task = event_loop.create_task(async { catch_cancelled(pending::<()>()).await.unwrap_err().to_string() });
+    let handles: Vec<_> = (0..100).map(|_| task.cancel_handle()).collect();
+    event_loop.run_until_blocked().unwrap();
+    let spare = handles[1].clone();
+    thread::scope(|scope| {
+        scope.spawn(move || handles[0].cancel_with("from afar"));
+    });
+    assert_eq!(event_loop.run_until_complete(task.into_future()).unwrap(), Ok("cancelled: from afar".into()));
+    spare.cancel();
+    event_loop.run_until_blocked().unwrap();
+    event_loop.close().unwrap();
+    spare.cancel();
+}
+
+/// Wakes from other threads while the task is polled, suspended, done; its loop closed; its cell freed.
+#[test]
+fn wakers_on_other_threads_are_exact_and_outlive_everything() {
+    const ROUNDS: usize = 200;
+    let (wakers, incoming) = mpsc::channel::<(Waker, Arc<AtomicUsize>)>();
+    let late = Arc::new(Mutex::new(Vec::new()));
+    let kept = late.clone();
+    let helper = thread::spawn(move || {
+        for (n, (waker, count)) in incoming.into_iter().enumerate() {
+            let clone = waker.clone();
+            count.fetch_add(1, Ordering::SeqCst);
+            if n % 2 == 0 {
+                clone.wake()
+            } else {
+                clone.wake_by_ref()
+            }
+            waker.wake_by_ref();
+            kept.lock().unwrap().push(waker);
+        }
+    });
+    for round in 0..ROUNDS {
+        let event_loop = EventLoop::builder().build().unwrap();
+        let tasks: Vec<_> = (0..4_usize)
+            .map(|target| {
+                let (wakers, count) = (wakers.clone(), Arc::new(AtomicUsize::new(0)));
+                let mut sent = 0;
+                event_loop.create_task(poll_fn(move |cx| {
+                    let seen = count.load(Ordering::SeqCst);
+                    if seen == sent && sent == target + round % 3 {
+                        return Poll::Ready(seen);
+                    }
+                    if seen == sent {
+                        sent += 1;
+                        // Cloned through a reference, on another thread, while the poll is under way.
+                        let waker = cx.waker();
+                        let clone = thread::scope(|scope| {
+                            scope
+                                .spawn(move || {
+                                    waker.wake_by_ref();
+                                    waker.clone()
+                                })
+                                .join()
+                                .unwrap()
+                        });
+                        wakers.send((clone, count.clone())).unwrap();
+                    }
+                    Poll::Pending
+                }))
+            })
+            .collect();
+        for (target, task) in tasks.into_iter().enumerate() {
+            assert_eq!(event_loop.run_until_complete(task.into_future()).unwrap(), Ok(target + round % 3));
+        }
+        event_loop.close().unwrap();
+        let mut late = late.lock().unwrap();
+        for waker in late.iter() {
+            waker.wake_by_ref();
+        }
+        if round % 10 == 0 {
+            late.clear();
+        }
+    }
+    drop(wakers);
+    helper.join().unwrap();
+    late.lock().unwrap().drain(..).for_each(Waker::wake);
+}
+
+#[test]
+fn a_thread_may_end_with_tasks_alive() {
+    thread::spawn(|| {
+        let event_loop = event_loop();
+        event_loop.set_exception_handler(|_, _| ());
+        let inner = event_loop.create_task(async { drop(catch_cancelled(sleep(60)).await) });
+        drop(inner.cancel_handle());
+        event_loop.create_task(async move { inner.await });
+        event_loop.create_task(async { asyncio_tasks::timeout(5, create_task(sleep(9)).into_future()).await });
+        event_loop.run_until_blocked().unwrap();
+        asyncio_loop::set_event_loop(Some(&event_loop));
+    })
+    .join()
+    .unwrap();
+}
