@@ -38,7 +38,16 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    ToThread { stage: Stage::Start(Some(work)), location: Location::caller() }
+    to_thread_at(work, Location::caller())
+}
+
+/// As [`to_thread`], called at `location`.
+pub(crate) const fn to_thread_at<F, T>(work: F, location: &'static Location<'static>) -> ToThread<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    ToThread { stage: Stage::Start(Some(work)), location }
 }
 
 /// A blocking call on another thread; what [`to_thread`] makes.

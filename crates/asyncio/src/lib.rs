@@ -3,7 +3,8 @@
 
 pub use asyncio_driver::{Signal, SignalError};
 pub use asyncio_executor::{
-    AddrInfo, AddrInfoQuery, AddressFamily, CancelToken, Executor, ExecutorShutDown, GetAddrInfo, IntoPort, Job,
+    AddrInfo, AddrInfoQuery, AddressFamily, AlreadyBorrowed, Blocking, BlockingIter, Borrower, CancelToken,
+    CapacityLimiter, CapacityStatistics, CapacityToken, Executor, ExecutorShutDown, GetAddrInfo, IntoPort, Job,
     JobHandle, Lookup, RejectedJob, ResolveError, Resolver, ShutdownTimeoutError, SocketKind, SystemResolver,
     ThreadPoolBuilder, ThreadPoolExecutor, ThreadPoolStatistics, UnfinishedJob, current_job, to_thread,
 };
