@@ -75,6 +75,9 @@ pub struct AsCompleted<G: Gatherable> {
     wait: Option<Wait>,
 }
 
+/// An item that is done, with its index.
+type Indexed<G> = Result<(usize, <G as Gatherable>::Output), TimeoutError>;
+
 struct Shared<G: Gatherable> {
     sources: Vec<Source<G::Value>>,
     keys: RefCell<Vec<CallbackKey>>,
@@ -124,7 +127,7 @@ impl<G: Gatherable + 'static> AsCompleted<G> {
         std::future::poll_fn(|cx| self.poll_next_indexed(cx)).await
     }
 
-    fn poll_next_indexed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<(usize, G::Output), TimeoutError>>> {
+    fn poll_next_indexed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Indexed<G>>> {
         self.shared.poll(&mut self.wait, cx)
     }
 
@@ -176,7 +179,7 @@ impl<G: Gatherable + 'static> Shared<G> {
         &self,
         wait: &mut Option<Wait>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<(usize, G::Output), TimeoutError>>> {
+    ) -> Poll<Option<Indexed<G>>> {
         loop {
             if wait.is_none() {
                 if self.taken.get() == self.sources.len() {

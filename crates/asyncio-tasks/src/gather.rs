@@ -194,7 +194,10 @@ impl CancelTarget for State {
             return false;
         }
         let links = self.links.take();
-        let accepted = links.iter().fold(false, |accepted, link| link.cancel(error) || accepted);
+        let mut accepted = false;
+        for link in &links {
+            accepted |= link.cancel(error);
+        }
         *self.links.borrow_mut() = links;
         if accepted {
             *self.cancel_requested.borrow_mut() = Some(error.clone());

@@ -88,7 +88,7 @@ impl LoopTasks {
             static NUMBER: Cell<u32> = const { Cell::new(0) };
         }
         let mut number = NUMBER.get();
-        if number % BLOCK == 0 {
+        if number.is_multiple_of(BLOCK) {
             // Relaxed: the number itself is all that is shared.
             number = NEXT_BLOCK.fetch_add(1, Ordering::Relaxed).wrapping_mul(BLOCK);
         }

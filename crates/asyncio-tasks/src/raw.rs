@@ -481,8 +481,12 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> bool
     let cell = header.cast::<TaskCell<F>>();
     // SAFETY: the cell is alive; its content is an `UnsafeCell` of its own.
     let content = unsafe { cell.as_ref() }.content.get();
-    // SAFETY: the future is there, borrowed by nobody, and never moved until it is dropped (invariant 2).
-    let future = unsafe { Pin::new_unchecked(&mut *(*content).future) };
+    // SAFETY: nobody else borrows the content.
+    let borrowed = unsafe { &mut *content };
+    // SAFETY: the future is there.
+    let future = unsafe { &mut borrowed.future };
+    // SAFETY: it is never moved until it is dropped (invariant 2).
+    let future = unsafe { Pin::new_unchecked(&mut **future) };
     let Poll::Ready(value) = future.poll(cx) else { return false };
     // SAFETY: the cell is alive.
     let stage = unsafe { &header.as_ref().state.stage };
@@ -500,8 +504,12 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> bool
         }
     }
     let _store = Store::<F>(content, header, Some(value));
-    // SAFETY: the future was there, and `stage` says that it is no more.
-    unsafe { ManuallyDrop::drop(&mut (*content).future) };
+    // SAFETY: nobody else borrows the content.
+    let borrowed = unsafe { &mut *content };
+    // SAFETY: the future is there.
+    let future = unsafe { &mut borrowed.future };
+    // SAFETY: `stage` says that it is no more.
+    unsafe { ManuallyDrop::drop(future) };
     true
 }
 
@@ -511,8 +519,12 @@ unsafe fn poll<F: Future>(header: NonNull<Header>, cx: &mut Context<'_>) -> bool
 unsafe fn drop_future<F: Future>(header: NonNull<Header>) {
     // SAFETY: the cell is alive; its content is an `UnsafeCell` of its own.
     let content = unsafe { header.cast::<TaskCell<F>>().as_ref() }.content.get();
-    // SAFETY: as promised by the caller.
-    unsafe { ManuallyDrop::drop(&mut (*content).future) };
+    // SAFETY: nobody else borrows the content.
+    let content = unsafe { &mut *content };
+    // SAFETY: as promised by the caller, it is there.
+    let future = unsafe { &mut content.future };
+    // SAFETY: as promised by the caller, for the last time.
+    unsafe { ManuallyDrop::drop(future) };
 }
 
 /// # Safety
@@ -521,8 +533,12 @@ unsafe fn drop_future<F: Future>(header: NonNull<Header>) {
 unsafe fn drop_outcome<F: Future>(header: NonNull<Header>) {
     // SAFETY: the cell is alive; its content is an `UnsafeCell` of its own.
     let content = unsafe { header.cast::<TaskCell<F>>().as_ref() }.content.get();
-    // SAFETY: as promised by the caller.
-    unsafe { ManuallyDrop::drop(&mut (*content).outcome) };
+    // SAFETY: nobody else borrows the content.
+    let content = unsafe { &mut *content };
+    // SAFETY: as promised by the caller, it is there.
+    let outcome = unsafe { &mut content.outcome };
+    // SAFETY: as promised by the caller, for the last time.
+    unsafe { ManuallyDrop::drop(outcome) };
 }
 
 /// # Safety

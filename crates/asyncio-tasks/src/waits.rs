@@ -464,7 +464,11 @@ pub(crate) fn cancel_all(task: &TaskRef, within: Option<Token>, error: &Cancelle
         }
     });
     // Every wait is told, whatever the others say.
-    ids.into_iter().fold(false, |accepted, id| cancel(id, task, error) || accepted)
+    let mut accepted = false;
+    for id in ids {
+        accepted |= cancel(id, task, error);
+    }
+    accepted
 }
 
 /// Cancels one wait; says whether it has accepted.
