@@ -66,7 +66,7 @@ impl<T: Send + 'static> Blocking<T> {
     {
         let location = Location::caller();
         async move {
-            let mut lent = self.slot.take().await;
+            let mut lent = Lent { object: Some(self.slot.take().await), slot: self.slot.clone() };
             to_thread_at(move || lent.with(work), location).await
         }
     }
@@ -77,8 +77,7 @@ impl<T: Send + 'static> Blocking<T> {
     ///
     /// The object is dropped with this future.
     pub async fn into_inner(self) -> T {
-        let mut lent = self.slot.take().await;
-        lent.object.take().expect("it was just lent")
+        self.slot.take().await
     }
 }
 
@@ -169,10 +168,10 @@ impl<T> Slot<T> {
     }
 
     /// Waits for the object and takes it.
-    async fn take(self: &Arc<Self>) -> Lent<T> {
+    async fn take(&self) -> T {
         // A call that nobody awaits any more does not hold virtual time by itself.
         let mut hold = None;
-        let object = poll_fn(|cx| {
+        let taken = poll_fn(|cx| {
             let mut place = self.lock();
             if let Some(object) = place.object.take() {
                 return Poll::Ready(object);
@@ -183,7 +182,7 @@ impl<T> Slot<T> {
             hold.get_or_insert_with(|| get_running_loop().hold_time());
             Poll::Pending
         });
-        Lent { object: Some(object.await), slot: self.clone() }
+        taken.await
     }
 }
 

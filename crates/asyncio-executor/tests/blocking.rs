@@ -76,12 +76,20 @@ impl Future for PanicsOnce<'_> {
 #[test]
 fn an_iterator_gives_its_items_in_order_and_loses_none() {
     run(async {
-        let mut items = BlockingIter::new(0..5);
+        let gate = Gate::default();
+        let gate_ = gate.clone();
+        let numbers = (0..5).inspect(move |number| {
+            if *number == 1 {
+                gate_.pass();
+            }
+        });
+        let mut items = BlockingIter::new(numbers);
         assert_eq!(items.next().await, Some(0));
         {
             let mut dropped = pin!(items.next());
             assert!(dropped.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
+        gate.open();
         let mut rest = Vec::new();
         while let Some(item) = items.next().await {
             rest.push(item);
