@@ -5,7 +5,8 @@
 mod loops;
 
 use asyncio_tasks::{
-    LoopTasksExt as _, TaskGroup, all_tasks, catch_cancelled, create_task, gather, shield, sleep, timeout, wait, yield_now,
+    LoopTasksExt as _, TaskGroup, all_tasks, catch_cancelled, create_task, gather, shield, sleep, timeout, wait,
+    yield_now,
 };
 use futures_util::future::{join_all, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};

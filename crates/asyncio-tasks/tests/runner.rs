@@ -137,7 +137,8 @@ mod interrupts {
 
     fn say(what: &str) {
         use std::io::Write as _;
-        writeln!(std::io::stdout(), "said: {what}").unwrap();
+        let mut output = std::io::stdout().lock();
+        output.write_all(format!("said: {what}\n").as_bytes()).unwrap();
     }
 
     fn said(output: &Output) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! Other threads: coroutines from there, cancelling from there, wakers there.
 
+#![expect(clippy::disallowed_methods, reason = "threads that outlive loops are what is tested")]
+
 #[path = "support/loops.rs"]
 mod loops;
 
