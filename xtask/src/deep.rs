@@ -78,11 +78,12 @@ fn sanitized(workspace: &Workspace, name: &str, flags: &str) -> Result<Report, E
         for (test, _) in SKIPPED {
             command.args(["--skip", test]);
         }
-        let suppressions = workspace.root().join("xtask/tsan.supp");
+        let suppressed = |name: &str| format!("suppressions={}", workspace.root().join("xtask").join(name).display());
         command
             .env("RUSTFLAGS", flags)
             .env("CARGO_TARGET_DIR", workspace.target().join(format!("sanitizer-{name}")))
-            .env("TSAN_OPTIONS", format!("suppressions={}", suppressions.display()))
+            .env("LSAN_OPTIONS", suppressed("lsan.supp"))
+            .env("TSAN_OPTIONS", suppressed("tsan.supp"))
             // Models that take seconds take minutes here.
             .env("PROPTEST_CASES", "32");
         report.merge(count_tests(&mut command)?);

@@ -18,6 +18,11 @@ mod scopes;
 mod sent;
 mod shield;
 mod sleep;
+#[cfg(feature = "tracing")]
+mod spans;
+#[cfg(not(feature = "tracing"))]
+#[path = "spans_off.rs"]
+mod spans;
 mod task;
 mod task_core;
 mod task_group;

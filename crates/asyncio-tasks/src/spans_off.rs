@@ -2,9 +2,6 @@
 
 use crate::raw::TaskRef;
 
-#[derive(Debug, Default)]
-pub(crate) struct TaskSpan;
-
 pub(crate) const fn begin(_: &TaskRef) {}
 
 pub(crate) fn within<R>(_: &TaskRef, code: impl FnOnce() -> R) -> R {

@@ -119,6 +119,7 @@ where
         task.state.with_extra(|extra| extra.context = context);
     }
     tasks.adopt(&task);
+    crate::spans::begin(&task);
     task.schedule();
     if tasks.event_loop().is_closed() {
         tasks.refuse(&task);
@@ -215,7 +216,9 @@ impl AnyTask {
     ///
     /// [`Task.set_name`](https://docs.python.org/3/library/asyncio-task.html#asyncio.Task.set_name). Same.
     pub fn set_name(&self, name: impl fmt::Display) {
-        self.task.state.with_extra(|extra| extra.name = Some(name.to_string().into()));
+        let name: std::rc::Rc<str> = name.to_string().into();
+        crate::spans::rename(&self.task, &name);
+        self.task.state.with_extra(|extra| extra.name = Some(name));
     }
 
     /// Where in the program the task was created.

@@ -22,6 +22,7 @@ use crate::current::{current_scope, enter_task};
 use crate::error::CancelledError;
 use crate::raw::TaskRef;
 use crate::scopes;
+use crate::spans;
 use crate::task_state::{DoneCallback, Extra, Flags, Outcome};
 use crate::waits::{self, NO_SLOT, WaitId};
 use asyncio_driver::Token;
@@ -269,7 +270,7 @@ impl TaskRef {
             context = self.state.if_extra(|extra| std::mem::take(&mut extra.context)).unwrap_or_default();
             context.exchange();
         }
-        let result = catch_unwind(AssertUnwindSafe(code));
+        let result = catch_unwind(AssertUnwindSafe(|| spans::within(self, code)));
         if !is_plain || !ContextSnapshot::is_current_empty() {
             context.exchange();
             if !context.is_empty() {
@@ -293,6 +294,7 @@ impl TaskRef {
             state.with_extra(|extra| extra.accepted = Some(error.clone()));
         }
         self.disconnect_wakers();
+        spans::end(self);
         let joiner = state.joiner.replace(NO_SLOT);
         if joiner != NO_SLOT {
             waits::settle_slot(joiner, cancelled.as_ref());

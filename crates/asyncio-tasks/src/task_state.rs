@@ -117,6 +117,8 @@ pub(crate) struct Extra {
     pub(crate) cloner: Option<Box<dyn Any>>,
     /// The owner of the task group that this task is in, until it is done.
     pub(crate) group_owner: Option<TaskRef>,
+    #[cfg(feature = "tracing")]
+    pub(crate) span: crate::spans::TaskSpan,
     /// Whether the value that was returned is an error which outranks a cancellation.
     pub(crate) has_failed: Option<fn(&TaskRef) -> bool>,
 }
