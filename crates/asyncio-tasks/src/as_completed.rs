@@ -107,6 +107,10 @@ impl<G: Gatherable + 'static> AsCompleted<G> {
 
     /// The next one that is done: its result, `None` after the last.
     ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
     /// # Errors
     ///
     /// [`TimeoutError`] when the limit has passed and nothing that is done is left.
