@@ -44,7 +44,9 @@ pub(crate) fn xthread(n: u64, core: usize) {
             machine::pin_this_thread(core);
             for value in 0..n {
                 let answers = answers.clone();
-                handle.call_soon_threadsafe(move || answers.send(value).expect("the thread waits")).expect("it is open");
+                handle
+                    .call_soon_threadsafe(move || answers.send(value).expect("the thread waits"))
+                    .expect("it is open");
                 assert_eq!(answers_end.recv(), Ok(value));
             }
             handle.call_soon_threadsafe(finish).expect("it is open");

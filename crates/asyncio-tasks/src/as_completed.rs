@@ -179,11 +179,7 @@ impl<G: Gatherable + 'static> Shared<G> {
         self.waiters.wake_all();
     }
 
-    fn poll(
-        &self,
-        wait: &mut Option<Wait>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Indexed<G>>> {
+    fn poll(&self, wait: &mut Option<Wait>, cx: &mut Context<'_>) -> Poll<Option<Indexed<G>>> {
         loop {
             if wait.is_none() {
                 if self.taken.get() == self.sources.len() {

@@ -172,9 +172,8 @@ pub(crate) fn tell(task: &TaskRef, within: Option<Token>, error: CancelledError)
         {
             let inner = scope.first_child;
             let mut given_up = given_up.iter();
-            let mut is_beside = |wait| {
-                limit.is_none_or(|limit| is_around(scopes, limit, wait)) && !is_around(scopes, slot, wait)
-            };
+            let mut is_beside =
+                |wait| limit.is_none_or(|limit| is_around(scopes, limit, wait)) && !is_around(scopes, slot, wait);
             if given_up.any(|wait| is_beside(*wait)) {
                 break;
             }

@@ -14,8 +14,8 @@ use crate::ensure::Ensure;
 use crate::error::{CancelledError, TimeoutError};
 use crate::raw::TaskRef;
 use crate::scopes::ScopeGuard;
-use crate::task_state::Flags;
 use crate::sleep::running_loop;
+use crate::task_state::Flags;
 use asyncio_driver::{Slots, Token};
 use asyncio_loop::{Delay, EventLoop, IntoDeadline, IntoTimeout, Step, TimerKey, TokenStep};
 use pin_project_lite::pin_project;
@@ -73,6 +73,10 @@ pub fn timeout_at<F: Future>(when: impl IntoDeadline, inside: F) -> TimeoutFutur
 /// # Cancel safety
 ///
 /// As safe as what is awaited. A task or future that is awaited is cancelled with the waiting task.
+///
+/// # Errors
+///
+/// [`TimeoutError`] if the limit has passed first.
 ///
 /// # Panics
 ///
@@ -381,7 +385,8 @@ impl Entered {
         let undelivered = u32::from(is_past && task.state.has(Flags::MUST_CANCEL));
         let requests = task.state.requests.get().saturating_sub(undelivered);
         let (timer, kept) = (None, shared.cloned());
-        let active = Active { task, timer, is_due: false, stale: 0, requests, expiring: false, scope: None, shared: kept };
+        let active =
+            Active { task, timer, is_due: false, stale: 0, requests, expiring: false, scope: None, shared: kept };
         let token = ACTIVE.with_borrow_mut(|all| all.insert(active));
         if let Some(shared) = shared {
             shared.phase.set(Phase::Active(token));
