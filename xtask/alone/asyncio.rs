@@ -9,7 +9,7 @@ async fn main() -> std::io::Result<()> {
     NAME.set("main");
     let remote = get_running_loop().handle();
     let woken = asyncio::Event::new();
-    let other = std::thread::spawn(move || remote.call_soon_threadsafe(|| get_running_loop().call_soon(|| {})).map(drop));
+    let other = std::thread::spawn(move || remote.call_soon_threadsafe(|| drop(get_running_loop().call_soon(|| {}))).map(drop));
     let child = create_task(async { NAME.get() });
     assert_eq!(child.await?, Some("main"));
     woken.set();

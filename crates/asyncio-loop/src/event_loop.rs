@@ -400,7 +400,8 @@ impl EventLoop {
             let call = ready.calls_mut().insert_in(callback, values, location);
             ready.push(Entry::Stored(Stored::call(call)));
         }
-        if !arrived.is_empty() {
+        // What has notified before `look` and was not taken in must not be forgotten.
+        if !arrived.is_empty() || !is_emptied {
             self.core.inbox.state().remind();
         }
         drop(arrived);

@@ -25,19 +25,19 @@ pub(crate) const MAX_CALLBACKS: u32 = 64;
 /// After so long the driver is polled: 0.1 ms.
 pub(crate) const MAX_NANOS: Nanos = 100_000;
 /// The clock is looked at after at most so many callbacks.
-const LOOK_MAX: u32 = 32;
+const LOOK_MAX: u32 = 8;
 
 impl PollBudget {
     pub(crate) const fn new() -> Self {
         Self { callbacks: 0, until_look: 1, look_every: 1, since: None, spent: false }
     }
 
-    /// The driver has been polled, and has perhaps waited.
-    pub(crate) fn polled(&mut self, waited: bool) {
+    /// The driver has been polled, and has perhaps waited. `now` is given if the clock was looked at for the timers.
+    pub(crate) fn polled(&mut self, waited: bool, now: Option<Nanos>) {
         self.callbacks = 0;
         // If the budget was spent, the clock was looked at just before.
-        if waited || !self.spent {
-            self.since = None;
+        if waited || !self.spent || now.is_some() {
+            self.since = now;
         }
         self.spent = false;
         self.until_look = self.look_every;
@@ -80,7 +80,7 @@ mod tests {
 
     /// Runs callbacks of the given length until the budget is spent; gives their number.
     fn run(budget: &mut PollBudget, now: &mut Nanos, each: Nanos) -> u32 {
-        budget.polled(false);
+        budget.polled(false, None);
         let mut callbacks = 0;
         while !budget.is_spent() {
             *now += each;
@@ -120,7 +120,7 @@ mod tests {
                 n
             });
             if budget.is_spent() {
-                budget.polled(false);
+                budget.polled(false, None);
             }
         }
         assert!(looks <= 64_000 / i64::from(LOOK_MAX) + 10, "{looks}");

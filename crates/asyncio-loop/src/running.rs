@@ -262,7 +262,6 @@ impl EventLoop {
         let mut events = core.events.take();
         let outcome = core.driver.borrow_mut().wait(deadline, &mut events);
         core.counters.polls.bump();
-        core.budget.borrow_mut().polled(deadline != Deadline::Now);
         if deadline == Deadline::Now {
             self.receive_batch();
         } else if core.inbox.state().wake_up() {
@@ -276,17 +275,18 @@ impl EventLoop {
             }
         }
         core.events.replace(events);
-        self.fire_timers();
+        let now = self.fire_timers();
+        core.budget.borrow_mut().polled(deadline != Deadline::Now, now);
         outcome
     }
 
-    /// Appends the due timers to the ready queue.
-    fn fire_timers(&self) {
+    /// Appends the due timers to the ready queue. Gives the time, if there are timers.
+    fn fire_timers(&self) -> Option<Nanos> {
         let core = &*self.core;
         core.timers_due.set(false);
         let mut timers = core.timers.borrow_mut();
         if timers.len() == 0 {
-            return;
+            return None;
         }
         let now = self.now();
         core.now.set(now);
@@ -299,6 +299,7 @@ impl EventLoop {
                 Entry::Step(_) => ready.push(Entry::Stored(Stored::timer(timer))),
             }
         }
+        Some(now)
     }
 
     /// Until when to wait, when nothing is ready.

@@ -82,8 +82,12 @@ impl EventLoop {
             handlers.0.push(new);
             previous
         };
-        // A signal that came in before and was not seen yet is for the new handler; a call that is queued is made.
-        if previous.is_some_and(|previous| previous.watch.take()) {
+        // A signal that came in before and was not seen yet is for the new handler, once; a call that is queued is made.
+        let is_due = previous.is_some_and(|previous| previous.watch.take());
+        if is_due {
+            if let Some(handler) = self.core.signals.borrow().0.last() {
+                let _ = handler.watch.take();
+            }
             self.core.ready.borrow_mut().push(Entry::Step(step.into()));
         }
         Ok(())

@@ -59,6 +59,28 @@ drivers::on_each_driver! {
     }
 
     // sem. 21
+    fn a_post_behind_a_whole_batch_of_posts_is_not_forgotten(event_loop) {
+        // An iteration takes in 256 posts. The one that is made meanwhile comes when just as many are left.
+        let handle = event_loop.handle();
+        let poster = handle.clone();
+        event_loop.call_soon(move || {
+            for n in 0..512 {
+                let again = poster.clone();
+                poster
+                    .post(move || {
+                        receive(0, n);
+                        if n == 0 {
+                            again.post(|| get_running_loop().stop()).unwrap();
+                        }
+                    })
+                    .unwrap();
+            }
+        });
+        event_loop.run_forever().unwrap();
+        assert_eq!(RECEIVED.take().len(), 512);
+    }
+
+    // sem. 21
     fn a_call_from_another_thread_joins_the_queue_at_its_end(event_loop) {
         let handle = event_loop.handle();
         event_loop.call_soon(|| receive(0, 1));
@@ -175,8 +197,9 @@ drivers::on_each_driver! {
         let (latest, seen) = (Arc::new(AtomicUsize::new(0)), Log::new());
         let (there, sink, inner) = (latest.clone(), seen.clone(), event_loop.clone());
         let trigger = event_loop.create_trigger(move || {
-            sink.add(there.load(Ordering::Relaxed));
-            if there.load(Ordering::Relaxed) == 10_000 {
+            let latest = there.load(Ordering::Relaxed);
+            sink.add(latest);
+            if latest == 10_000 {
                 inner.stop();
             }
         });

@@ -10,7 +10,7 @@ use log::Log;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
@@ -241,13 +241,10 @@ fn a_number_that_is_used_again_is_another_descriptor() {
     for event_loop in loops() {
         let log = Log::new();
         let (old, _theirs) = readable();
-        let number = old.as_raw_fd();
         let (reader, writer) = (log.clone(), log.clone());
         event_loop.add_reader(&old, move || reader.add("old reader")).unwrap();
         event_loop.add_writer(&old, move || writer.add("old writer")).unwrap();
-        drop(old); // A mistake: it should have been removed first.
-
-        let new = reuse(number);
+        let new = replaced(old); // A mistake: it should have been removed first.
         let reader = log.clone();
         event_loop.add_reader(&new, move || reader.add("new reader")).unwrap();
         iterate(&event_loop);
@@ -258,20 +255,14 @@ fn a_number_that_is_used_again_is_another_descriptor() {
     }
 }
 
-/// Makes a descriptor of the given number, which was closed just now. Other tests open descriptors, too.
-fn reuse(number: i32) -> OwnedFd {
-    let mut others: Vec<OwnedFd> = Vec::new();
-    for _ in 0..1000 {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        others.extend([ours.into(), theirs.into()]);
-        if let Some(at) = others.iter().position(|fd| fd.as_raw_fd() == number) {
-            let found = others.swap_remove(at);
-            // Its other end stays open for as long as the test runs.
-            std::mem::forget(others);
-            return found;
-        }
-    }
-    panic!("descriptor {number} did not come back");
+/// Closes a descriptor and gives its number to another file, in one step: other tests open descriptors, too.
+fn replaced(old: UnixStream) -> OwnedFd {
+    let mut number = OwnedFd::from(old);
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    rustix::io::dup2(&ours, &mut number).unwrap();
+    // The other end stays open for as long as the test runs.
+    std::mem::forget(theirs);
+    number
 }
 
 #[test]
