@@ -9,7 +9,7 @@ fn main() {
                 sleep(60).await;
                 Ok(())
             });
-            group.create_task(async { Err("no luck") });
+            group.create_task(async { Err::<(), _>("no luck") });
             Ok(())
         })
         .await;

@@ -221,10 +221,13 @@ fn an_interrupted_wait_goes_on() {
         let other = EventLoop::builder().build().unwrap();
         other.add_signal_handler(Signal::VTALRM, || ()).unwrap();
         let stopper = event_loop.clone();
-        event_loop.call_later(0.01, move || stopper.stop());
         let before = event_loop.time();
+        event_loop.call_later(0.01, move || stopper.stop());
         std::thread::scope(|scope| {
-            scope.spawn(|| (0..100).for_each(|_| raise(Signal::VTALRM)));
+            // To the process, so that it may well hit the thread that waits.
+            let interrupt =
+                || rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::VTALARM);
+            scope.spawn(move || (0..100).for_each(|_| interrupt().unwrap()));
             event_loop.run_forever().unwrap();
         });
         assert!(event_loop.time() - before >= 0.01);

@@ -339,9 +339,17 @@ pub(crate) fn settle(id: WaitId, cancelled: Option<&CancelledError>) -> bool {
         } else {
             wait.state = WaitState::Decided;
         }
-        Some(Resume::of(wait))
+        // A task that waits for the end of what it has cancelled is not polled meanwhile: a combinator inside it may have
+        // been woken before, in vain, and then passes on no other wake-up. So the task itself is resumed, too.
+        let frozen = if own_request { wait.task.clone() } else { None };
+        Some((Resume::of(wait), frozen))
     });
-    resume.map(Resume::go).is_some()
+    let Some((resume, frozen)) = resume else { return false };
+    resume.go();
+    if let Some(task) = frozen {
+        task.schedule();
+    }
+    true
 }
 
 /// As `settle`, for the wait in a slot, which exists.
