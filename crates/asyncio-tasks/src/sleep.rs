@@ -50,8 +50,7 @@ pub struct Sleep {
 enum State {
     New(Delay),
     Yielded,
-    /// With the loop that has the timer: the future may be polled, and dropped, elsewhere.
-    Waiting(WaitId, EventLoop),
+    Waiting(WaitId),
     Done,
 }
 
@@ -59,22 +58,22 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match &self.state {
-            &State::New(delay) if delay.is_now() => {
+        match self.state {
+            State::New(delay) if delay.is_now() => {
                 cx.waker().wake_by_ref();
                 self.state = State::Yielded;
                 Poll::Pending
             }
-            &State::New(delay) => {
+            State::New(delay) => {
                 let event_loop = running_loop();
                 let wait = waits::begin(cx, Link::None);
                 let when = event_loop.nanos().saturating_add(delay.as_nanos());
                 let timer = event_loop.schedule_at(when, wake_step(wait));
                 waits::set_timer(wait, timer);
-                self.state = State::Waiting(wait, event_loop);
+                self.state = State::Waiting(wait);
                 Poll::Pending
             }
-            &State::Waiting(wait, _) => match waits::state(wait) {
+            State::Waiting(wait) => match waits::state(wait) {
                 WaitState::Decided => {
                     waits::end(wait);
                     self.state = State::Done;
@@ -96,12 +95,15 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        let State::Waiting(wait, event_loop) = &self.state else { return };
-        if let Some(timer) = waits::timer_of(*wait) {
+        let State::Waiting(wait) = self.state else { return };
+        if let Some((timer, task)) = waits::timer_of(wait) {
             // A timer that fires after its wait has ended wakes nobody.
-            event_loop.unschedule(timer);
+            let event_loop = task.map(|task| task.state.tasks.event_loop().clone());
+            if let Some(event_loop) = event_loop.or_else(|| asyncio_loop::try_get_running_loop().ok()) {
+                event_loop.unschedule(timer);
+            }
         }
-        waits::end(*wait);
+        waits::end(wait);
     }
 }
 

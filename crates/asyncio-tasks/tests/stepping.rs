@@ -15,9 +15,7 @@ use asyncio_tasks::{
 use log::Log;
 use run::{event_loop, run};
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 use ticks::ticks;
 
@@ -356,28 +354,4 @@ fn what_waits_for_ever_is_a_deadlock_on_virtual_time() {
     assert_eq!(error.kind(), std::io::ErrorKind::Deadlock);
     event_loop.set_exception_handler(|_, _| ());
     event_loop.close().unwrap();
-}
-
-#[test]
-fn a_sleep_that_has_moved_takes_its_timer_out_of_the_loop_that_has_it() {
-    let (one, other) = (event_loop(), event_loop());
-    let mut moving = Box::pin(sleep(60));
-    let mut moving = one
-        .run_until_complete(async move {
-            poll_fn(|cx| Poll::Ready(assert!(moving.as_mut().poll(cx).is_pending()))).await;
-            moving
-        })
-        .unwrap();
-    assert_eq!(one.statistics().timers, 1);
-    let slept = other.run_until_complete(async move {
-        let own = create_task(sleep(1)); // The first timer of its loop, as the one that has moved was.
-        yield_now().await;
-        poll_fn(|cx| Poll::Ready(assert!(moving.as_mut().poll(cx).is_pending()))).await;
-        drop(moving);
-        own.await
-    });
-    assert!(matches!(slept, Ok(Ok(()))), "{slept:?}");
-    assert_eq!(one.statistics().timers, 0);
-    one.close().unwrap();
-    other.close().unwrap();
 }
