@@ -5,6 +5,7 @@ use crate::waits::{self, Link, WaitId, WaitState, wake_step};
 use asyncio_loop::{Delay, EventLoop, IntoDelay};
 use std::fmt;
 use std::future::Future;
+use std::num::NonZero;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -25,7 +26,7 @@ use std::task::{Context, Poll};
 /// [`asyncio.sleep`](https://docs.python.org/3/library/asyncio-task.html#asyncio.sleep). Same, without `result`.
 #[track_caller]
 pub fn sleep(delay: impl IntoDelay) -> Sleep {
-    Sleep { state: State::New(delay.into_delay()) }
+    Sleep::new(delay.into_delay())
 }
 
 /// Lets every other ready task and callback run once.
@@ -38,7 +39,7 @@ pub fn sleep(delay: impl IntoDelay) -> Sleep {
 ///
 /// `asyncio.sleep(0)`. Same.
 pub fn yield_now() -> Sleep {
-    Sleep { state: State::New(Delay::ZERO) }
+    Sleep::new(Delay::ZERO)
 }
 
 /// Waits for a time; see [`sleep`].
@@ -47,36 +48,44 @@ pub struct Sleep {
     state: State,
 }
 
+/// Two words: a sleep is most of the memory of many a task.
 enum State {
-    New(Delay),
-    Yielded,
-    Waiting(WaitId),
-    Done,
+    /// Not begun, with its nanoseconds, negative if it lets the others run without a timer; or over, with none.
+    Idle(Option<NonZero<i64>>),
+    /// With the loop that has the timer: the future may be polled, and dropped, elsewhere.
+    Waiting(WaitId, EventLoop),
+}
+
+impl Sleep {
+    fn new(delay: Delay) -> Self {
+        Self { state: State::Idle(NonZero::new(if delay.is_now() { -1 } else { delay.as_nanos() })) }
+    }
 }
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.state {
-            State::New(delay) if delay.is_now() => {
+        match &self.state {
+            State::Idle(None) => Poll::Ready(()),
+            State::Idle(Some(nanos)) if nanos.is_negative() => {
                 cx.waker().wake_by_ref();
-                self.state = State::Yielded;
+                self.state = State::Idle(None);
                 Poll::Pending
             }
-            State::New(delay) => {
+            State::Idle(Some(nanos)) => {
                 let event_loop = running_loop();
                 let wait = waits::begin(cx, Link::None);
-                let when = event_loop.nanos().saturating_add(delay.as_nanos());
+                let when = event_loop.nanos().saturating_add(nanos.get());
                 let timer = event_loop.schedule_at(when, wake_step(wait));
                 waits::set_timer(wait, timer);
-                self.state = State::Waiting(wait);
+                self.state = State::Waiting(wait, event_loop);
                 Poll::Pending
             }
-            State::Waiting(wait) => match waits::state(wait) {
+            &State::Waiting(wait, _) => match waits::state(wait) {
                 WaitState::Decided => {
                     waits::end(wait);
-                    self.state = State::Done;
+                    self.state = State::Idle(None);
                     Poll::Ready(())
                 }
                 WaitState::Cancelled => Poll::Pending,
@@ -85,25 +94,18 @@ impl Future for Sleep {
                     Poll::Pending
                 }
             },
-            State::Yielded | State::Done => {
-                self.state = State::Done;
-                Poll::Ready(())
-            }
         }
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        let State::Waiting(wait) = self.state else { return };
-        if let Some((timer, task)) = waits::timer_of(wait) {
+        let State::Waiting(wait, event_loop) = &self.state else { return };
+        if let Some(timer) = waits::timer_of(*wait) {
             // A timer that fires after its wait has ended wakes nobody.
-            let event_loop = task.map(|task| task.state.tasks.event_loop().clone());
-            if let Some(event_loop) = event_loop.or_else(|| asyncio_loop::try_get_running_loop().ok()) {
-                event_loop.unschedule(timer);
-            }
+            event_loop.unschedule(timer);
         }
-        waits::end(wait);
+        waits::end(*wait);
     }
 }
 

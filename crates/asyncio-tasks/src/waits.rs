@@ -291,12 +291,12 @@ pub(crate) fn set_timer(id: WaitId, timer: TimerKey) {
     });
 }
 
-/// The timer of a wait, and the task that waits.
-pub(crate) fn timer_of(id: WaitId) -> Option<(TimerKey, Option<TaskRef>)> {
+/// The timer of a wait.
+pub(crate) fn timer_of(id: WaitId) -> Option<TimerKey> {
     let found = WAITS.try_with(|waits| {
         let waits = waits.borrow();
         let wait = waits.get(id)?;
-        Some((TimerKey::of_token(Token::new(wait.previous, wait.next)), wait.task.clone()))
+        Some(TimerKey::of_token(Token::new(wait.previous, wait.next)))
     });
     found.ok().flatten()
 }

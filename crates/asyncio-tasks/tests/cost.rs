@@ -43,6 +43,11 @@ fn allocations(mut round: impl AsyncFnMut() + 'static) -> u64 {
 }
 
 #[test]
+fn a_sleep_is_two_words() {
+    assert_eq!(size_of::<asyncio_tasks::Sleep>(), 2 * size_of::<usize>());
+}
+
+#[test]
 fn a_task_is_one_allocation_and_awaiting_it_none() {
     let made = allocations(async || create_task(async {}).await.unwrap());
     assert!(made <= 2 * ROUNDS, "{made}");

@@ -15,7 +15,9 @@ use asyncio_tasks::{
 use log::Log;
 use run::{event_loop, run};
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 use ticks::ticks;
 
@@ -354,4 +356,25 @@ fn what_waits_for_ever_is_a_deadlock_on_virtual_time() {
     assert_eq!(error.kind(), std::io::ErrorKind::Deadlock);
     event_loop.set_exception_handler(|_, _| ());
     event_loop.close().unwrap();
+}
+
+#[test]
+fn a_sleep_that_has_moved_takes_its_timer_out_of_the_loop_that_has_it() {
+    let (one, other) = (event_loop(), event_loop());
+    let moving = Rc::new(RefCell::new(Box::pin(sleep(60))));
+    let begun = moving.clone();
+    let poll = move || poll_fn(move |cx| Poll::Ready(begun.borrow_mut().as_mut().poll(cx).is_pending()));
+    assert!(one.run_until_complete(poll.clone()()).unwrap());
+    assert_eq!(one.statistics().timers, 1);
+    let slept = other.run_until_complete(async move {
+        let own = create_task(sleep(1)); // The first timer of its loop, as the one that has moved was.
+        yield_now().await;
+        assert!(poll().await);
+        *moving.borrow_mut() = Box::pin(sleep(0));
+        own.await
+    });
+    assert!(matches!(slept, Ok(Ok(()))), "{slept:?}");
+    assert_eq!(one.statistics().timers, 0);
+    one.close().unwrap();
+    other.close().unwrap();
 }
