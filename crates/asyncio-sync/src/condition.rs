@@ -12,6 +12,7 @@ use asyncio_tasks::{WaitQueue, catch_cancelled};
 use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -89,12 +90,14 @@ impl<T> Condition<T> {
     /// # asyncio
     ///
     /// `Condition.acquire`. Same, with a guard in place of `True`.
+    #[track_caller]
     pub fn acquire(&self) -> ConditionAcquire<'_, T> {
         ConditionAcquire { condition: self, acquire: self.lock.acquire() }
     }
 
     /// Takes the lock, if `acquire` would not have to wait.
     #[must_use]
+    #[track_caller]
     pub fn try_acquire(&self) -> Option<ConditionGuard<'_, T>> {
         self.lock.try_acquire().map(|guard| ConditionGuard { condition: self, guard: Some(guard) })
     }
@@ -129,8 +132,9 @@ impl<T> Condition<T> {
     ///
     /// `Condition.wait`. Same.
     pub async fn wait(&self) -> Result<(), ReleaseError> {
+        let location = self.lock.acquired_at();
         self.lock.release()?;
-        self.wait_and_reacquire(LockGuard::forget).await;
+        self.wait_and_reacquire(location, LockGuard::forget).await;
         Ok(())
     }
 
@@ -174,12 +178,17 @@ impl<T> Condition<T> {
         ConditionStatistics { tasks_waiting: self.waiters.waiting(), lock: self.lock.statistics() }
     }
 
-    /// Waits to be notified, then for the lock, whatever happens, and hands it to `keep`. The lock has been released.
-    async fn wait_and_reacquire<'a>(&'a self, keep: impl FnOnce(LockGuard<'a, T>)) {
+    /// Waits to be notified, then for the lock, whatever happens, and hands it to `keep`. The lock, which had been acquired at
+    /// `location`, has been released.
+    async fn wait_and_reacquire<'a>(
+        &'a self,
+        location: &'static Location<'static>,
+        keep: impl FnOnce(LockGuard<'a, T>),
+    ) {
         let unless_returned = NotifyAnother(&self.waiters);
         let mut cancelled = catch_cancelled(self.waiters.wait()).await.err();
         let guard = loop {
-            match catch_cancelled(self.lock.acquire()).await {
+            match catch_cancelled(self.lock.acquire_at(location)).await {
                 Ok(guard) => break guard,
                 // Waits for the lock all the same; the last request is the one that counts.
                 Err(error) => cancelled = Some(error),
@@ -253,9 +262,10 @@ impl<T> ConditionGuard<'_, T> {
     /// `Condition.wait`. Same.
     pub async fn wait(&mut self) {
         let condition = self.condition;
+        let location = condition.lock.acquired_at();
         drop(self.guard.take().expect(LOST));
         let place = &mut self.guard;
-        condition.wait_and_reacquire(|guard| *place = Some(guard)).await;
+        condition.wait_and_reacquire(location, |guard| *place = Some(guard)).await;
     }
 
     /// Waits until `predicate` holds; does not wait, nor release the lock, if it does.

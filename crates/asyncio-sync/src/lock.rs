@@ -6,13 +6,15 @@
 //!    wakes the next head. So no wake-up is lost.
 //! 3. Nobody passes the queue: the lock is taken at once only if nobody is in the queue but those who were cancelled.
 //!
-//! Absent on purpose: owners. As in asyncio, a lock does not know who holds it, and is not re-entrant.
+//! Absent on purpose: ownership. As in asyncio, a lock is not re-entrant, and anybody may release it. Where it was acquired, and by
+//! which task, is written down for those who look at a program that hangs, and decides nothing.
 
 use asyncio_tasks::{Wait, WaitQueue, WaiterState};
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -70,8 +72,15 @@ impl<T> Lock<T> {
     ///
     /// `Lock.acquire`. Same, with a guard in place of `True`.
     #[inline]
+    #[track_caller]
     pub const fn acquire(&self) -> LockAcquire<'_, T> {
-        LockAcquire { lock: self, wait: None }
+        self.acquire_at(Location::caller())
+    }
+
+    /// As `acquire`, of a caller at `location`.
+    #[inline]
+    pub(crate) const fn acquire_at(&self, location: &'static Location<'static>) -> LockAcquire<'_, T> {
+        LockAcquire { lock: self, location, wait: None }
     }
 
     /// Takes the lock, if `acquire` would not have to wait.
@@ -80,8 +89,10 @@ impl<T> Lock<T> {
     ///
     /// No counterpart.
     #[must_use]
+    #[track_caller]
     pub fn try_acquire(&self) -> Option<LockGuard<'_, T>> {
-        self.is_free().then(|| self.take())
+        let location = Location::caller();
+        self.is_free().then(|| self.take(location))
     }
 
     /// Whether it is locked. It is not while it is being handed over: after a release, until the next task has run.
@@ -128,7 +139,17 @@ impl<T> Lock<T> {
     /// A snapshot, for tests and for looking at a program that hangs.
     #[must_use]
     pub fn statistics(&self) -> LockStatistics {
-        LockStatistics { locked: self.locked(), tasks_waiting: self.waiters.waiting() }
+        LockStatistics {
+            locked: self.locked(),
+            tasks_waiting: self.waiters.waiting(),
+            acquired_at: self.waiters.held_since(),
+        }
+    }
+
+    /// Where it was acquired; where this is called from, if it is not locked.
+    #[track_caller]
+    pub(crate) fn acquired_at(&self) -> &'static Location<'static> {
+        self.waiters.held_since().unwrap_or_else(Location::caller)
     }
 
     #[inline]
@@ -137,14 +158,16 @@ impl<T> Lock<T> {
     }
 
     #[inline]
-    fn take(&self) -> LockGuard<'_, T> {
+    fn take(&self, location: &'static Location<'static>) -> LockGuard<'_, T> {
         self.state.set(State::Guarded);
+        self.waiters.set_holder(location);
         LockGuard { lock: self, data: Some(self.data.borrow_mut()) }
     }
 
     #[inline]
     fn unlock(&self) {
         self.state.set(State::Unlocked);
+        self.waiters.clear_holder();
         self.waiters.wake_head();
     }
 }
@@ -181,6 +204,8 @@ pub struct LockStatistics {
     pub locked: bool,
     /// How many tasks wait, those not counted that have been woken or cancelled.
     pub tasks_waiting: usize,
+    /// Where it was acquired, if it is locked.
+    pub acquired_at: Option<&'static Location<'static>>,
 }
 
 /// Why [`Lock::release`] did not release the lock.
@@ -249,6 +274,8 @@ impl<T: fmt::Debug> fmt::Debug for LockGuard<'_, T> {
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct LockAcquire<'a, T = ()> {
     lock: &'a Lock<T>,
+    /// Who asks for it.
+    location: &'static Location<'static>,
     wait: Option<Wait>,
 }
 
@@ -259,7 +286,7 @@ impl<'a, T> LockAcquire<'a, T> {
         if let Some(wait) = &mut self.wait {
             if Pin::new(&mut *wait).poll(cx).is_ready() {
                 self.wait = None;
-                return Poll::Ready(lock.take());
+                return Poll::Ready(lock.take(self.location));
             }
             if wait.state() != WaiterState::Cancelled {
                 return Poll::Pending;
@@ -267,7 +294,7 @@ impl<'a, T> LockAcquire<'a, T> {
             // The future was kept beyond a cancellation, by reference: it waits anew.
             self.leave();
             if lock.is_free() {
-                return Poll::Ready(lock.take());
+                return Poll::Ready(lock.take(self.location));
             }
         }
         self.wait = Some(lock.waiters.wait_now(cx));
@@ -291,7 +318,7 @@ impl<'a, T> Future for LockAcquire<'a, T> {
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockGuard<'a, T>> {
         if self.wait.is_none() && self.lock.is_free() {
-            return Poll::Ready(self.lock.take());
+            return Poll::Ready(self.lock.take(self.location));
         }
         self.poll_queued(cx)
     }

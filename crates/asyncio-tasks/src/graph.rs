@@ -170,8 +170,19 @@ pub struct DumpedTask {
     awaits: Vec<AnyTask>,
     awaited_by: Vec<AnyTask>,
     futures: Vec<&'static Location<'static>>,
-    /// Waits for a queue (that of a lock, say) or for the time.
+    locks: Vec<AwaitedLock>,
+    /// Waits for a queue (that of a condition, say) or for the time.
     others: usize,
+}
+
+/// A lock that a task of a [`TaskDump`] waits for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AwaitedLock {
+    /// The unfinished task of the same loop that holds it, if it is one.
+    pub holder: Option<AnyTask>,
+    /// Where that task has acquired it.
+    pub acquired_at: &'static Location<'static>,
 }
 
 /// What a task is doing.
@@ -211,7 +222,8 @@ impl TaskDump {
         let numbers: BTreeMap<_, _> = numbers.collect();
         // A task that waits for several at once is stuck if it is stuck with the first.
         let next = |number: usize| {
-            let awaited = self.tasks[number].awaits.first()?;
+            let DumpedTask { awaits, locks, .. } = &self.tasks[number];
+            let awaited = awaits.first().or_else(|| locks.first()?.holder.as_ref())?;
             numbers.get(&awaited.task.address()).copied()
         };
         // Which walk has come by each task, so that none is walked twice.
@@ -259,6 +271,12 @@ impl DumpedTask {
         &self.awaited_by
     }
 
+    /// The locks that it waits for. (Of those in other queues, a semaphore's say, nothing is known.)
+    #[must_use]
+    pub fn awaited_locks(&self) -> &[AwaitedLock] {
+        &self.locks
+    }
+
     /// Where the loop futures were created that it waits for.
     #[must_use]
     pub fn awaited_futures(&self) -> &[&'static Location<'static>] {
@@ -276,6 +294,17 @@ impl fmt::Display for DumpedState {
     }
 }
 
+impl fmt::Display for AwaitedLock {
+    /// `a lock held by Task-1, acquired at src/main.rs:7:9`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a lock")?;
+        if let Some(holder) = &self.holder {
+            write!(f, " held by {}", holder.get_name())?;
+        }
+        write!(f, ", acquired at {}", self.acquired_at)
+    }
+}
+
 impl fmt::Display for TaskDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = if self.tasks.len() == 1 { "" } else { "s" };
@@ -287,6 +316,11 @@ impl fmt::Display for TaskDump {
             writeln!(f, "these wait for one another in a circle:")?;
             for task in cycle {
                 writeln!(f, "  {} created at {}", task.get_name(), task.location())?;
+                let dumped =
+                    self.tasks.iter().find(|dumped| dumped.task == task).filter(|dumped| dumped.awaits.is_empty());
+                if let Some(lock) = dumped.and_then(|dumped| dumped.locks.first()) {
+                    writeln!(f, "    waits for {lock}")?;
+                }
             }
         }
         Ok(())
@@ -305,6 +339,9 @@ impl fmt::Display for DumpedTask {
         }
         for location in &self.futures {
             writeln!(f, "    waits for a future created at {location}")?;
+        }
+        for lock in &self.locks {
+            writeln!(f, "    waits for {lock}")?;
         }
         match self.others {
             0 => {}
@@ -332,6 +369,7 @@ struct Node {
     awaits: Vec<usize>,
     awaited_by: Vec<usize>,
     futures: Vec<&'static Location<'static>>,
+    locks: Vec<(Option<usize>, &'static Location<'static>)>,
     /// Waits of which nothing is known.
     others: usize,
 }
@@ -351,6 +389,14 @@ impl Edges {
             }
             if let Some(owner) = task.group_owner() {
                 edges.add(&owner, number);
+            }
+        }
+        for (holder, waiters) in waits::held() {
+            let task = tasks.iter().position(|task| Some(task.state.number) == holder.task);
+            for (wait, waiter) in waiters {
+                known.insert(wait.slot());
+                let waiter = edges.number(&waiter);
+                edges.tasks[waiter].locks.push((task, holder.location));
             }
         }
         for (number, task) in tasks.iter().enumerate() {
@@ -374,7 +420,14 @@ impl Edges {
         let tasks = &mut self.tasks;
         *self.numbers.entry(task.address()).or_insert_with(|| {
             let task = task.clone();
-            tasks.push(Node { task, awaits: Vec::new(), awaited_by: Vec::new(), futures: Vec::new(), others: 0 });
+            tasks.push(Node {
+                task,
+                awaits: Vec::new(),
+                awaited_by: Vec::new(),
+                futures: Vec::new(),
+                locks: Vec::new(),
+                others: 0,
+            });
             tasks.len() - 1
         })
     }
@@ -416,6 +469,14 @@ impl Edges {
             awaits: node.awaits.iter().map(|awaited| self.any(*awaited)).collect(),
             awaited_by: node.awaited_by.iter().map(|waiter| self.any(*waiter)).collect(),
             futures: node.futures.clone(),
+            locks: node
+                .locks
+                .iter()
+                .map(|&(holder, acquired_at)| AwaitedLock {
+                    holder: holder.map(|number| self.any(number)),
+                    acquired_at,
+                })
+                .collect(),
             others: node.others,
         }
     }

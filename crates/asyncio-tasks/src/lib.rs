@@ -44,7 +44,7 @@ pub use factory::TaskFactory;
 pub use future::{Await, Future, SetResultError};
 pub use gather::{Gather, GatherAll, TryGather, gather, try_gather};
 pub use graph::{
-    DumpedState, DumpedTask, FutureCallGraph, TaskDump, capture_call_graph, dump_tasks, format_call_graph,
+    AwaitedLock, DumpedState, DumpedTask, FutureCallGraph, TaskDump, capture_call_graph, dump_tasks, format_call_graph,
     print_call_graph,
 };
 pub use runner::{LoopShutdown, Runner, RunnerBuilder, RunnerError, run, try_run};

@@ -10,9 +10,10 @@
 //! 1. A wait is in the queue from its first poll until it is done or dropped, in order of arrival.
 //! 2. Each wait is woken at most once. A wait that was cancelled is not woken any more.
 
-use crate::waits::{self, QueueEnds, WaitId, WaitState};
+use crate::waits::{self, Holder, QueueEnds, WaitId, WaitState};
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -82,6 +83,25 @@ impl WaitQueue {
         // Whoever comes while others are woken, which may run any code, is not meant.
         let present = self.waiting();
         (0..present).take_while(|_| self.wake_next()).count()
+    }
+
+    /// Says that whoever is running holds what this queue is for, and where it was acquired: those who wait here wait for that
+    /// task. Nothing waits differently for it; a [`TaskDump`](crate::TaskDump) tells it, and finds circles by it.
+    #[inline]
+    pub fn set_holder(&self, location: &'static Location<'static>) {
+        self.ends.set_holder(Some(Holder::current(location)));
+    }
+
+    /// Says that nobody holds what this queue is for.
+    #[inline]
+    pub fn clear_holder(&self) {
+        self.ends.set_holder(None);
+    }
+
+    /// Where what this queue is for was acquired, if somebody holds it.
+    #[must_use]
+    pub fn held_since(&self) -> Option<&'static Location<'static>> {
+        self.ends.holder().map(|holder| holder.location)
     }
 
     /// How many are in the queue, woken and cancelled ones included.

@@ -14,8 +14,10 @@
 //!
 //! Absent on purpose: fairness. That is the order of a [`WaitQueue`](crate::WaitQueue).
 
+mod held;
 mod queue;
 
+pub(crate) use held::{Holder, held};
 pub(crate) use queue::QueueEnds;
 
 use crate::current::{current, current_scope};

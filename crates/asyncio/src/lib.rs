@@ -25,7 +25,7 @@ pub use asyncio_sync::{
     OverReleaseError, ReleaseError, Semaphore, SemaphoreAcquire, SemaphorePermit, SemaphoreStatistics,
 };
 pub use asyncio_tasks::{
-    ALL_COMPLETED, AbortOnDrop, AllCompleted, AnyFuture, AnyTask, AsCompleted, CallbackKey, CancelHandle,
+    ALL_COMPLETED, AbortOnDrop, AllCompleted, AnyFuture, AnyTask, AsCompleted, AwaitedLock, CallbackKey, CancelHandle,
     CancelledError, DumpedState, DumpedTask, ErrorGroup, FIRST_COMPLETED, FIRST_EXCEPTION, FirstCompleted,
     FirstException, Future, FutureCallGraph, InvalidStateError, RescheduleError, ResultError, RunUntilCompleteError,
     Runner, RunnerBuilder, RunnerError, SetResultError, Task, TaskDump, TaskFactory, TaskGroup, TaskGroupError,

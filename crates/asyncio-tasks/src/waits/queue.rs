@@ -4,9 +4,12 @@
 //! 1. A wait is in the list from `begin` to `end`, in order of arrival.
 //! 2. `fresh` never goes back over a wait: each is passed once, so waking one after the other takes linear time in all.
 
+use super::held::{self, Holder};
 use super::{Ended, Link, NO_SLOT, Resume, WAITS, Wait, WaitId, WaitState, end_in, insert};
+use crate::raw::TaskRef;
 use asyncio_driver::Slots;
 use std::cell::Cell;
+use std::rc::Rc;
 use std::task::Context;
 
 /// The ends of a queue of waits, for [`WaitQueue`](crate::WaitQueue).
@@ -19,11 +22,31 @@ pub(crate) struct QueueEnds {
     /// No wait before this one is `Waiting` any more.
     fresh: Cell<u32>,
     len: Cell<usize>,
+    /// Who holds what this queue is for.
+    holder: Cell<Option<Holder>>,
+    fame: Cell<Fame>,
+}
+
+/// What those who look on may know of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fame {
+    /// It is not for something that is held.
+    Plain,
+    /// It is, and nobody has waited in it since.
+    Unlisted,
+    Listed,
 }
 
 impl QueueEnds {
     pub(crate) const fn new() -> Self {
-        Self { first: Cell::new(NO_SLOT), last: Cell::new(NO_SLOT), fresh: Cell::new(NO_SLOT), len: Cell::new(0) }
+        Self {
+            first: Cell::new(NO_SLOT),
+            last: Cell::new(NO_SLOT),
+            fresh: Cell::new(NO_SLOT),
+            len: Cell::new(0),
+            holder: Cell::new(None),
+            fame: Cell::new(Fame::Plain),
+        }
     }
 
     #[inline]
@@ -31,8 +54,24 @@ impl QueueEnds {
         self.len.get()
     }
 
+    pub(crate) const fn holder(&self) -> Option<Holder> {
+        self.holder.get()
+    }
+
+    #[inline]
+    pub(crate) fn set_holder(&self, holder: Option<Holder>) {
+        self.holder.set(holder);
+        if self.fame.get() == Fame::Plain {
+            self.fame.set(Fame::Unlisted);
+        }
+    }
+
     /// Begins to wait at the end of the queue, on behalf of whoever polls with `cx`.
-    pub(crate) fn begin(&self, cx: &Context<'_>) -> WaitId {
+    pub(crate) fn begin(self: &Rc<Self>, cx: &Context<'_>) -> WaitId {
+        if self.fame.get() == Fame::Unlisted {
+            self.fame.set(Fame::Listed);
+            held::list(self);
+        }
         let mut wait = Wait::new(cx, Link::None);
         wait.previous = self.last.get();
         let id = WAITS.with_borrow_mut(|waits| {
@@ -115,6 +154,21 @@ impl QueueEnds {
             None
         });
         resume.ok().flatten().map(Resume::go).is_some()
+    }
+
+    /// The tasks that wait undecided, in order. For those who look on.
+    pub(crate) fn waiters(&self) -> Vec<(WaitId, TaskRef)> {
+        let mut waiters = Vec::new();
+        WAITS.with_borrow_mut(|waits| {
+            let mut slot = self.first.get();
+            while let Some((id, wait)) = waits.in_slot_mut(slot) {
+                slot = wait.next;
+                if let (WaitState::Waiting, Some(task)) = (wait.state, &wait.task) {
+                    waiters.push((id, task.clone()));
+                }
+            }
+        });
+        waiters
     }
 
     /// How many waits are in a state that `counts`; no more than `limit`, at which it stops.
