@@ -223,19 +223,26 @@ impl ContextSnapshot {
     /// The current values: one reference count, or nothing if no variable is set.
     #[must_use]
     pub fn current() -> Self {
+        if Self::is_current_empty() {
+            return Self::EMPTY;
+        }
         // A destructor that runs when the thread has ended finds no values.
         CURRENT.try_with(|values| values.borrow().clone()).unwrap_or_default()
     }
 
     /// Whether no variable is set in the current context.
     #[must_use]
+    #[inline]
     pub fn is_current_empty() -> bool {
-        CURRENT.with_borrow(Self::is_empty)
+        !IS_ANY_SET.get()
     }
 
     /// Exchanges these values with the thread's current ones. Code that enters a context does it twice: before and after.
     pub fn exchange(&mut self) {
-        CURRENT.with_borrow_mut(|current| std::mem::swap(current, self));
+        CURRENT.with_borrow_mut(|current| {
+            std::mem::swap(current, self);
+            IS_ANY_SET.set(!current.is_empty());
+        });
     }
 
     /// Whether no variable is set.
@@ -277,6 +284,8 @@ impl fmt::Debug for ContextSnapshot {
 
 thread_local! {
     static CURRENT: RefCell<ContextSnapshot> = const { RefCell::new(ContextSnapshot(None)) };
+    /// Whether `CURRENT` has any value: it is asked for each step, and has no destructor to be registered.
+    static IS_ANY_SET: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Sets or removes a variable in the current context, and returns its value from before.
@@ -294,6 +303,7 @@ fn replace(id: u64, value: Option<Value>) -> Option<Value> {
             (Err(_), None) => None,
         };
         *current = ContextSnapshot((!values.is_empty()).then_some(values));
+        IS_ANY_SET.set(!current.is_empty());
         previous
     })
 }

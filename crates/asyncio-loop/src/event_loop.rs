@@ -10,6 +10,7 @@
 //!
 //! Absent on purpose: futures and tasks. A [`Step`] is all that this floor knows of them.
 
+use crate::attention::{Attention, Reason};
 use crate::calls::Call;
 use crate::delay::{IntoDelay, nanos_of_secs, secs_of_nanos};
 use crate::exception::ExceptionContext;
@@ -94,7 +95,6 @@ pub(crate) struct Core {
     pub(crate) ready: RefCell<ReadyQueue>,
     pub(crate) timers: RefCell<Timers<Entry>>,
     /// A timer that was due when it was set waits for the next iteration.
-    pub(crate) timers_due: Cell<bool>,
     /// The clock when it was last looked at.
     pub(crate) now: Cell<Nanos>,
     /// Borrowed mutably only while the driver waits, when no user code runs.
@@ -107,11 +107,8 @@ pub(crate) struct Core {
     /// What was taken out of the inbox and not taken in yet.
     pub(crate) arrived: RefCell<VecDeque<Message>>,
     pub(crate) state: Cell<State>,
-    pub(crate) stopping: Cell<bool>,
-    pub(crate) interrupted: Cell<bool>,
-    pub(crate) budget: RefCell<PollBudget>,
-    pub(crate) poll_always: bool,
-    pub(crate) debug: Cell<bool>,
+    pub(crate) attention: Attention,
+    pub(crate) budget: PollBudget,
     pub(crate) slow_callback: Cell<Duration>,
     pub(crate) exception_handler: RefCell<Option<ExceptionHandler>>,
     pub(crate) counters: Counters,
@@ -140,7 +137,6 @@ impl EventLoop {
         let core = Core {
             ready: RefCell::default(),
             timers: RefCell::new(Timers::new()),
-            timers_due: Cell::new(false),
             now: Cell::new(now),
             driver: RefCell::new(driver),
             events: RefCell::default(),
@@ -150,16 +146,15 @@ impl EventLoop {
             inbox,
             arrived: RefCell::default(),
             state: Cell::new(State::Idle),
-            stopping: Cell::new(false),
-            interrupted: Cell::new(false),
-            budget: RefCell::new(PollBudget::new()),
-            poll_always,
-            debug: Cell::new(debug),
+            attention: Attention::new(),
+            budget: PollBudget::new(),
             slow_callback: Cell::new(SLOW_CALLBACK),
             exception_handler: RefCell::default(),
             counters: Counters::default(),
             extensions: RefCell::default(),
         };
+        core.attention.set(Reason::POLL_ALWAYS, poll_always);
+        core.attention.set(Reason::DEBUG, debug);
         Self { core: Rc::new(core) }
     }
 
@@ -262,6 +257,7 @@ impl EventLoop {
     /// Appends one step of `step` to the ready queue. What is scheduled on a closed loop is dropped.
     ///
     /// For authors of upper floors: no allocation, no context, no handle.
+    #[inline]
     pub fn schedule(&self, step: impl Into<Step>) {
         if !self.is_closed() {
             let step = step.into();
@@ -331,7 +327,7 @@ impl EventLoop {
     /// [`loop.get_debug`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.get_debug). Same.
     #[must_use]
     pub fn get_debug(&self) -> bool {
-        self.core.debug.get()
+        self.core.attention.has(Reason::DEBUG)
     }
 
     /// Switches debug mode: callbacks that take longer than [`slow_callback_duration`](Self::slow_callback_duration) are
@@ -342,7 +338,7 @@ impl EventLoop {
     /// [`loop.set_debug`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_debug). Differs: what asyncio
     /// checks at run time (wrong thread, not a callable) does not compile here.
     pub fn set_debug(&self, enabled: bool) {
-        self.core.debug.set(enabled);
+        self.core.attention.set(Reason::DEBUG, enabled);
     }
 
     /// How long a callback may take before debug mode reports it. Default: 0.1 seconds.
@@ -364,11 +360,13 @@ impl EventLoop {
 
     /// Whether the loop was closed.
     #[must_use]
+    #[inline]
     pub fn is_closed(&self) -> bool {
         self.core.state.get() == State::Closed
     }
 
     /// Takes in what other threads have sent. One load if there is nothing.
+    #[inline]
     pub(crate) fn receive(&self) {
         if self.core.inbox.state().is_notified() {
             self.receive_all();
@@ -454,7 +452,7 @@ impl EventLoop {
 
     fn set_timer(&self, when: Nanos, entry: Entry) -> Token {
         if when <= self.core.now.get() {
-            self.core.timers_due.set(true);
+            self.core.attention.set(Reason::TIMERS_DUE, true);
         }
         self.core.timers.borrow_mut().insert(when, entry)
     }
@@ -482,7 +480,7 @@ impl fmt::Debug for EventLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventLoop")
             .field("state", &self.core.state.get())
-            .field("debug", &self.core.debug.get())
+            .field("debug", &self.get_debug())
             .finish_non_exhaustive()
     }
 }

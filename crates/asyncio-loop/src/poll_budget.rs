@@ -8,16 +8,21 @@
 //! as that turns out to have been too seldom, after each one.
 
 use crate::timers::Nanos;
+use std::cell::Cell;
 
 /// The bounds, and what has been used of them since the driver was polled.
 #[derive(Debug)]
 pub(crate) struct PollBudget {
-    callbacks: u32,
-    until_look: u32,
-    look_every: u32,
+    /// How many callbacks may run before anything else is to be looked at.
+    left: Cell<u32>,
+    /// What `left` was at first.
+    granted: Cell<u32>,
+    /// How many had run before that.
+    callbacks: Cell<u32>,
+    look_every: Cell<u32>,
     /// A time just before the last poll, or since then: from here the time bound is measured.
-    since: Option<Nanos>,
-    spent: bool,
+    since: Cell<Option<Nanos>>,
+    spent: Cell<bool>,
 }
 
 /// After so many callbacks the driver is polled.
@@ -29,48 +34,66 @@ const LOOK_MAX: u32 = 8;
 
 impl PollBudget {
     pub(crate) const fn new() -> Self {
-        Self { callbacks: 0, until_look: 1, look_every: 1, since: None, spent: false }
+        Self {
+            left: Cell::new(1),
+            granted: Cell::new(1),
+            callbacks: Cell::new(0),
+            look_every: Cell::new(1),
+            since: Cell::new(None),
+            spent: Cell::new(false),
+        }
     }
 
     /// The driver has been polled, and has perhaps waited. `now` is given if the clock was looked at for the timers.
-    pub(crate) fn polled(&mut self, waited: bool, now: Option<Nanos>) {
-        self.callbacks = 0;
+    pub(crate) fn polled(&self, waited: bool, now: Option<Nanos>) {
         // If the budget was spent, the clock was looked at just before.
-        if waited || !self.spent || now.is_some() {
-            self.since = now;
+        if waited || !self.spent.get() || now.is_some() {
+            self.since.set(now);
         }
-        self.spent = false;
-        self.until_look = self.look_every;
+        self.spent.set(false);
+        self.callbacks.set(0);
+        self.grant();
     }
 
-    /// An iteration has run so many callbacks.
-    pub(crate) fn ran(&mut self, callbacks: u32, clock: impl FnOnce() -> Nanos) {
-        self.callbacks = self.callbacks.saturating_add(callbacks);
-        self.until_look = self.until_look.saturating_sub(callbacks);
-        let is_last = self.callbacks >= MAX_CALLBACKS;
-        // Also when the count decides, or else long callbacks would never make the clock a frequent sight.
-        if self.until_look == 0 || is_last {
-            self.look(clock(), is_last);
+    /// An iteration has run so many callbacks; whether more may run before the driver is polled.
+    #[inline]
+    pub(crate) fn ran(&self, callbacks: u32, clock: impl FnOnce() -> Nanos) -> bool {
+        if callbacks < self.left.get() {
+            self.left.set(self.left.get() - callbacks);
+            return true;
         }
+        self.look(callbacks - self.left.get(), clock());
+        !self.spent.get()
     }
 
     /// Whether the driver must be polled before the next iteration.
     pub(crate) const fn is_spent(&self) -> bool {
-        self.spent
+        self.spent.get()
     }
 
-    fn look(&mut self, now: Nanos, is_last: bool) {
-        self.spent = is_last;
-        if let Some(since) = self.since {
+    /// What was granted is used up, and so many more: is it time to poll the driver?
+    #[inline(never)]
+    fn look(&self, more: u32, now: Nanos) {
+        self.callbacks.set(self.callbacks.get().saturating_add(self.granted.get()).saturating_add(more));
+        let mut is_spent = self.callbacks.get() >= MAX_CALLBACKS;
+        if let Some(since) = self.since.get() {
             let elapsed = now - since;
-            self.spent |= elapsed >= MAX_NANOS;
+            is_spent |= elapsed >= MAX_NANOS;
             // Short callbacks: look half as often. Long ones: look after each.
-            self.look_every = if elapsed * 4 < MAX_NANOS { (self.look_every * 2).min(LOOK_MAX) } else { 1 };
+            let seldom = (self.look_every.get() * 2).min(LOOK_MAX);
+            self.look_every.set(if elapsed * 4 < MAX_NANOS { seldom } else { 1 });
         }
-        if self.since.is_none() || self.spent {
-            self.since = Some(now);
+        if self.since.get().is_none() || is_spent {
+            self.since.set(Some(now));
         }
-        self.until_look = self.look_every;
+        self.spent.set(is_spent);
+        self.grant();
+    }
+
+    fn grant(&self) {
+        let more = self.look_every.get().min(MAX_CALLBACKS.saturating_sub(self.callbacks.get())).max(1);
+        self.left.set(more);
+        self.granted.set(more);
     }
 }
 
@@ -79,7 +102,7 @@ mod tests {
     use super::*;
 
     /// Runs callbacks of the given length until the budget is spent; gives their number.
-    fn run(budget: &mut PollBudget, now: &mut Nanos, each: Nanos) -> u32 {
+    fn run(budget: &PollBudget, now: &mut Nanos, each: Nanos) -> u32 {
         budget.polled(false, None);
         let mut callbacks = 0;
         while !budget.is_spent() {
@@ -92,27 +115,27 @@ mod tests {
 
     #[test]
     fn short_callbacks_are_bounded_by_their_number() {
-        let (mut budget, mut now) = (PollBudget::new(), 0);
+        let (budget, mut now) = (PollBudget::new(), 0);
         for _ in 0..5 {
-            assert_eq!(run(&mut budget, &mut now, 10), MAX_CALLBACKS);
+            assert_eq!(run(&budget, &mut now, 10), MAX_CALLBACKS);
         }
     }
 
     #[test]
     fn long_callbacks_are_bounded_by_time() {
-        let (mut budget, mut now) = (PollBudget::new(), 0);
-        run(&mut budget, &mut now, 10);
+        let (budget, mut now) = (PollBudget::new(), 0);
+        run(&budget, &mut now, 10);
         // Short ones before have made the clock a rare sight, once.
-        let first = run(&mut budget, &mut now, MAX_NANOS);
+        let first = run(&budget, &mut now, MAX_NANOS);
         assert!(first <= 2 * LOOK_MAX, "{first}");
         for _ in 0..5 {
-            assert_eq!(run(&mut budget, &mut now, MAX_NANOS), 1);
+            assert_eq!(run(&budget, &mut now, MAX_NANOS), 1);
         }
     }
 
     #[test]
     fn the_clock_is_looked_at_seldom_while_callbacks_are_short() {
-        let mut budget = PollBudget::new();
+        let budget = PollBudget::new();
         let mut looks = 0;
         for n in 0..64_000 {
             budget.ran(1, || {

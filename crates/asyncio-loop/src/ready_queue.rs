@@ -62,6 +62,7 @@ impl Stored {
 
 impl ReadyQueue {
     /// Appends an entry.
+    #[inline]
     pub(crate) fn push(&mut self, entry: Entry) {
         self.entries.push_back(entry);
     }
@@ -82,6 +83,7 @@ impl ReadyQueue {
     }
 
     /// Takes the next entry.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Entry> {
         self.entries.pop_front()
     }
@@ -91,6 +93,7 @@ impl ReadyQueue {
         self.entries.iter()
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -10,6 +10,7 @@
 //!
 //! Absent on purpose: anything about futures. `run_until_complete` and `Runner` are floor 2's.
 
+use crate::attention::Reason;
 use crate::calls::CallContext;
 use crate::closed_driver::ClosedDriver;
 use crate::context::ContextSnapshot;
@@ -42,13 +43,13 @@ impl EventLoop {
     pub fn run_forever(&self) -> Result<(), RunError> {
         let _running = self.enter()?;
         let outcome = loop {
-            match self.iterate(Limit::None) {
-                Ok(()) if self.core.stopping.get() => break Ok(()),
+            match self.iterate(Limit::None, true) {
+                Ok(()) if self.core.attention.has(Reason::STOPPING) => break Ok(()),
                 Ok(()) => {}
                 Err(error) => break Err(error),
             }
         };
-        self.core.stopping.set(false);
+        self.core.attention.set(Reason::STOPPING, false);
         outcome
     }
 
@@ -64,8 +65,8 @@ impl EventLoop {
     /// None; asyncio's private `_run_once`.
     pub fn run_once(&self, timeout: Option<Duration>) -> Result<(), RunError> {
         let _running = self.enter()?;
-        let outcome = self.iterate(timeout.map_or(Limit::None, Limit::After));
-        self.core.stopping.set(false);
+        let outcome = self.iterate(timeout.map_or(Limit::None, Limit::After), false);
+        self.core.attention.set(Reason::STOPPING, false);
         outcome
     }
 
@@ -93,14 +94,16 @@ impl EventLoop {
         let _running = self.enter()?;
         let outcome = loop {
             let done = self.core.counters.callbacks.get();
-            match self.iterate(Limit::After(Duration::ZERO)) {
+            match self.iterate(Limit::After(Duration::ZERO), false) {
                 // With nothing ready the driver was asked, and what it gave was run.
-                Ok(()) if self.core.counters.callbacks.get() == done || self.core.stopping.get() => break Ok(()),
+                Ok(()) if self.core.counters.callbacks.get() == done || self.core.attention.has(Reason::STOPPING) => {
+                    break Ok(());
+                }
                 Ok(()) => {}
                 Err(error) => break Err(error),
             }
         };
-        self.core.stopping.set(false);
+        self.core.attention.set(Reason::STOPPING, false);
         outcome
     }
 
@@ -111,7 +114,7 @@ impl EventLoop {
     ///
     /// [`loop.stop`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.stop). Same.
     pub fn stop(&self) {
-        self.core.stopping.set(true);
+        self.core.attention.set(Reason::STOPPING, true);
     }
 
     /// Ends [`run_forever`](Self::run_forever) after the callback under way, with [`RunError::Interrupted`]. The other
@@ -122,7 +125,7 @@ impl EventLoop {
     ///
     /// Raising `KeyboardInterrupt` or `SystemExit` in a callback.
     pub fn interrupt(&self) {
-        self.core.interrupted.set(true);
+        self.core.attention.set(Reason::INTERRUPTED, true);
     }
 
     /// Whether the loop is running.
@@ -141,7 +144,7 @@ impl EventLoop {
     #[must_use]
     pub fn next_deadline(&self) -> Option<f64> {
         self.receive();
-        if !self.core.ready.borrow().is_empty() || self.core.stopping.get() {
+        if !self.core.ready.borrow().is_empty() || self.core.attention.has(Reason::STOPPING) {
             return Some(self.time());
         }
         self.next_timer().map(crate::delay::secs_of_nanos)
@@ -210,7 +213,7 @@ impl EventLoop {
             State::Running => return Err(RunError::AlreadyRunning),
             State::Idle => {}
         }
-        if self.core.interrupted.replace(false) {
+        if self.core.attention.take(Reason::INTERRUPTED) {
             return Err(RunError::Interrupted);
         }
         let slot = RunningLoop::set(self).ok_or(RunError::OtherLoopRunning)?;
@@ -221,26 +224,23 @@ impl EventLoop {
         Ok(Running { event_loop: self, _slot: slot })
     }
 
-    fn iterate(&self, limit: Limit) -> Result<(), RunError> {
+    /// Runs one iteration; if it `may_go_on`, as many as can follow one another without a look at anything else.
+    fn iterate(&self, limit: Limit, may_go_on: bool) -> Result<(), RunError> {
         let core = &*self.core;
         core.counters.iterations.bump();
         self.receive_batch();
-        let busy = !core.ready.borrow().is_empty();
-        let may_skip = busy && !core.poll_always && !core.stopping.get() && !core.timers_due.get();
-        if !may_skip || core.budget.borrow().is_spent() {
-            self.poll(busy, limit).map_err(RunError::Driver)?;
+        let batch = core.ready.borrow().len();
+        let is_busy = batch > 0;
+        if !is_busy || core.attention.has(Reason::POLL_NOW) || core.budget.is_spent() {
+            self.poll(is_busy, limit).map_err(RunError::Driver)?;
         }
         let batch = core.ready.borrow().len();
-        if core.debug.get() {
-            self.run_batch(batch, |entry| self.run_timed(entry));
+        if self.get_debug() {
+            self.run_batches(batch, false, |entry| self.run_timed(entry));
         } else {
-            self.run_batch(batch, |entry| self.run_entry(entry));
+            self.run_batches(batch, may_go_on, |entry| self.run_entry(entry));
         }
-        core.counters.callbacks.add(batch as u64);
-        if !core.poll_always {
-            core.budget.borrow_mut().ran(u32::try_from(batch).unwrap_or(u32::MAX), || self.now());
-        }
-        if core.interrupted.replace(false) { Err(RunError::Interrupted) } else { Ok(()) }
+        if core.attention.take(Reason::INTERRUPTED) { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
     /// Takes in what other threads have sent, but not all of a flood: memory that is used again is in the cache.
@@ -253,7 +253,8 @@ impl EventLoop {
     /// Asks the driver for events and the timers for what is due; waits if nothing is ready.
     fn poll(&self, busy: bool, limit: Limit) -> io::Result<()> {
         let core = &*self.core;
-        let mut deadline = if busy || core.stopping.get() { Deadline::Now } else { self.wait_until(limit) };
+        let mut deadline =
+            if busy || core.attention.has(Reason::STOPPING) { Deadline::Now } else { self.wait_until(limit) };
         let blocking = deadline != Deadline::Now;
         if blocking && !core.inbox.state().try_sleep() {
             // A message has come in since we looked.
@@ -276,14 +277,14 @@ impl EventLoop {
         }
         core.events.replace(events);
         let now = self.fire_timers();
-        core.budget.borrow_mut().polled(deadline != Deadline::Now, now);
+        core.budget.polled(deadline != Deadline::Now, now);
         outcome
     }
 
     /// Appends the due timers to the ready queue. Gives the time, if there are timers.
     fn fire_timers(&self) -> Option<Nanos> {
         let core = &*self.core;
-        core.timers_due.set(false);
+        core.attention.set(Reason::TIMERS_DUE, false);
         let mut timers = core.timers.borrow_mut();
         if timers.len() == 0 {
             return None;
@@ -326,16 +327,25 @@ impl EventLoop {
         self.core.timers.borrow_mut().next_deadline().filter(|when| *when < Nanos::MAX)
     }
 
-    /// Runs the first `batch` entries of the ready queue. The one place from which user code is called.
-    fn run_batch(&self, batch: usize, run: impl Fn(Entry)) {
-        let left = Cell::new(batch);
-        // One `catch_unwind` for all callbacks of the iteration; after a panic the rest goes on under a new one.
+    /// Runs the first `batch` entries of the ready queue; and if it `may_go_on`, iteration after iteration until there is something
+    /// else to look at. The one place from which user code is called.
+    fn run_batches(&self, batch: usize, may_go_on: bool, run: impl Fn(Entry)) {
+        let core = &*self.core;
+        let (left, batch) = (Cell::new(batch), Cell::new(batch));
+        // One `catch_unwind` for all callbacks; after a panic the rest goes on under a new one.
         while let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
-            while left.get() > 0 && !self.core.interrupted.get() {
-                left.set(left.get() - 1);
-                let entry = self.core.ready.borrow_mut().pop();
-                if let Some(entry) = entry {
-                    run(entry);
+            loop {
+                while left.get() > 0 && !core.attention.has(Reason::INTERRUPTED) {
+                    left.set(left.get() - 1);
+                    let entry = core.ready.borrow_mut().pop();
+                    if let Some(entry) = entry {
+                        run(entry);
+                    }
+                }
+                batch.set(self.end_iteration(batch.get(), may_go_on));
+                left.set(batch.get());
+                if batch.get() == 0 {
+                    break;
                 }
             }
         })) {
@@ -350,9 +360,29 @@ impl EventLoop {
         }
     }
 
+    /// Counts an iteration that has run `batch` entries. If nothing but the ready queue is to be looked at, begins the next one:
+    /// gives the number of its entries, or else zero.
+    #[inline]
+    fn end_iteration(&self, batch: usize, may_go_on: bool) -> usize {
+        let core = &*self.core;
+        core.counters.callbacks.add(batch as u64);
+        if core.attention.has(Reason::POLL_ALWAYS) {
+            return 0;
+        }
+        let goes_on = core.budget.ran(u32::try_from(batch).unwrap_or(u32::MAX), || self.now());
+        if !goes_on || !may_go_on || !core.attention.is_calm() || core.inbox.state().is_notified() {
+            return 0;
+        }
+        let next = core.ready.borrow().len();
+        if next > 0 {
+            core.counters.iterations.bump();
+        }
+        next
+    }
+
     /// Runs one entry of the ready queue.
+    #[inline]
     fn run_entry(&self, entry: Entry) {
-        CURRENT_LOCATION.set(None);
         match entry {
             Entry::Step(step) => step.run(),
             Entry::Stored(stored) => self.run_stored(stored),
@@ -378,6 +408,7 @@ impl EventLoop {
             }
             CallContext::Given(context) => context.run(|| callback.call()),
         }
+        forget_location();
     }
 
     /// Where the entry that is about to run was created.
@@ -431,6 +462,11 @@ thread_local! {
 /// Notes where the callback that is about to run was created, in case that it panics.
 pub(crate) fn note_location(location: &'static Location<'static>) {
     CURRENT_LOCATION.set(Some(location));
+}
+
+/// The callback has returned.
+pub(crate) fn forget_location() {
+    CURRENT_LOCATION.set(None);
 }
 
 /// Puts the previous values back when dropped, also by a panic.

@@ -41,6 +41,7 @@ impl WakeState {
     }
 
     /// Whether a message may be waiting. One plain load.
+    #[inline]
     pub(crate) fn is_notified(&self) -> bool {
         // Relaxed: a message from before, in the sense of happens-before, is seen; `look` orders the rest.
         self.0.load(Ordering::Relaxed) == NOTIFIED

@@ -300,6 +300,7 @@ impl Runnable for Watcher {
                 callback();
             }
         });
+        crate::running::forget_location();
     }
 
     fn location(&self) -> Option<&'static Location<'static>> {

@@ -9,6 +9,7 @@ use crate::waits::NO_SLOT;
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Context;
 
 thread_local! {
     static TASK: Cell<Option<NonNull<Header>>> = const { Cell::new(None) };
@@ -21,6 +22,19 @@ thread_local! {
 pub(crate) fn current() -> Option<TaskRef> {
     // SAFETY: by invariant 1 the cell is alive, and thread-locals stay on their thread.
     TASK.get().map(|task| unsafe { TaskRef::from_address(task) })
+}
+
+/// Puts whoever polls with `cx` at the end of the ready queue.
+#[inline]
+#[expect(unsafe_code, reason = "the address of the current task is kept without a count")]
+pub(crate) fn yield_to_others(cx: &Context<'_>) {
+    match TASK.get() {
+        Some(task) if task.as_ptr().cast_const().cast() == cx.waker().data() => {
+            // SAFETY: by invariant 1 the cell is alive, and thread-locals stay on their thread.
+            unsafe { TaskRef::borrowed(task) }.schedule();
+        }
+        _ => cx.waker().wake_by_ref(),
+    }
 }
 
 /// Whether a step of this task is running on this thread.

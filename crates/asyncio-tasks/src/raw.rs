@@ -129,6 +129,15 @@ impl TaskRef {
         Self(header)
     }
 
+    /// The cell at `header`, without a reference of its own.
+    ///
+    /// # Safety
+    ///
+    /// The cell is alive for as long as the result is used, and this is its thread.
+    pub(crate) const unsafe fn borrowed(header: NonNull<Header>) -> ManuallyDrop<Self> {
+        ManuallyDrop::new(Self(header))
+    }
+
     /// A step of this task, for the ready queue; uses up the reference.
     pub(crate) fn into_step(self) -> Step {
         let data = self.0.cast();
@@ -443,8 +452,7 @@ unsafe fn wake_local(data: *const ()) {
     let header = unsafe { &*data.cast::<Header>() };
     if header.state.is_own_thread() {
         // SAFETY: the cell is alive, and this is its thread.
-        let task = unsafe { TaskRef::from_address(NonNull::from(header)) };
-        task.schedule();
+        unsafe { TaskRef::borrowed(NonNull::from(header)) }.schedule();
     } else {
         header.remote().wake_from_elsewhere();
     }

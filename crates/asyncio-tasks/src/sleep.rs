@@ -1,6 +1,6 @@
 //! `sleep`: waits for a time, and `yield_now`, which lets the others run.
 
-use crate::current::current;
+use crate::current::{current, yield_to_others};
 use crate::waits::{self, Link, WaitId, WaitState, wake_step};
 use asyncio_loop::{Delay, EventLoop, IntoDelay};
 use std::fmt;
@@ -65,14 +65,25 @@ impl Sleep {
 impl Future for Sleep {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match &self.state {
+        match self.state {
             State::Idle(None) => Poll::Ready(()),
             State::Idle(Some(nanos)) if nanos.is_negative() => {
-                cx.waker().wake_by_ref();
                 self.state = State::Idle(None);
+                yield_to_others(cx);
                 Poll::Pending
             }
+            _ => self.poll_timer(cx),
+        }
+    }
+}
+
+impl Sleep {
+    #[inline(never)]
+    fn poll_timer(&mut self, cx: &Context<'_>) -> Poll<()> {
+        match self.state {
+            State::Idle(None) => Poll::Ready(()),
             State::Idle(Some(nanos)) => {
                 let event_loop = running_loop();
                 let wait = waits::begin(cx, Link::None);
@@ -82,7 +93,7 @@ impl Future for Sleep {
                 self.state = State::Waiting(wait, event_loop);
                 Poll::Pending
             }
-            &State::Waiting(wait, _) => match waits::state(wait) {
+            State::Waiting(wait, _) => match waits::state(wait) {
                 WaitState::Decided => {
                     waits::end(wait);
                     self.state = State::Idle(None);
@@ -96,16 +107,24 @@ impl Future for Sleep {
             },
         }
     }
-}
 
-impl Drop for Sleep {
-    fn drop(&mut self) {
+    #[inline(never)]
+    fn unschedule(&self) {
         let State::Waiting(wait, event_loop) = &self.state else { return };
         if let Some(timer) = waits::timer_of(*wait) {
             // A timer that fires after its wait has ended wakes nobody.
             event_loop.unschedule(timer);
         }
         waits::end(*wait);
+    }
+}
+
+impl Drop for Sleep {
+    #[inline]
+    fn drop(&mut self) {
+        if matches!(self.state, State::Waiting(..)) {
+            self.unschedule();
+        }
     }
 }
 

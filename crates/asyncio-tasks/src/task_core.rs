@@ -40,10 +40,27 @@ impl TaskRef {
 
     /// Runs one step, which uses up the entry of the ready queue.
     pub(crate) fn run(self) {
+        if self.state.has(Flags::NOT_PLAIN) || !ContextSnapshot::is_current_empty() {
+            return self.run_not_plain();
+        }
+        self.state.begin_step();
+        let polled = {
+            let _current = enter_task(&self);
+            catch_unwind(AssertUnwindSafe(|| spans::within(&self, || self.poll())))
+        };
+        let still_waits = matches!(polled, Ok(Some(false))) && !self.state.has(Flags::TO_DELIVER);
+        if still_waits && ContextSnapshot::is_current_empty() {
+            return;
+        }
+        self.leave_context(ContextSnapshot::default());
+        self.polled(polled);
+    }
+
+    fn run_not_plain(self) {
         if self.state.has(Flags::UNUSUAL) {
             return self.run_unusual();
         }
-        self.state.clear(Flags::SCHEDULED);
+        self.state.begin_step();
         self.poll_once();
     }
 
@@ -201,18 +218,24 @@ impl TaskRef {
     /// Polls until the coroutine waits, is done, or is cancelled from inside.
     fn poll_once(&self) {
         self.state.set(Flags::STARTED);
+        self.polled(self.with_user_code(|| self.poll()));
+    }
+
+    /// What follows a poll.
+    fn polled(&self, mut polled: std::thread::Result<Option<bool>>) {
         loop {
-            match self.with_user_code(|| self.poll()) {
+            match polled {
                 Err(panic) => return self.end_panicked(panic),
                 // Polled from inside its own poll, by a nested run of the loop: it will be polled again.
                 Ok(None) => return self.schedule(),
                 Ok(Some(true)) => return self.returned(),
                 Ok(Some(false)) if self.state.has(Flags::RAISED) => {
                     self.state.clear(Flags::RAISED);
-                    // Otherwise a scope has been told, and gets it when the coroutine is polled again.
                     if let Some(error) = self.take_raised() {
                         return self.end_cancelled(error);
                     }
+                    // A scope has been told, and gets it when the coroutine is polled again.
+                    polled = self.with_user_code(|| self.poll());
                 }
                 Ok(Some(false)) => break,
             }
@@ -259,8 +282,8 @@ impl TaskRef {
         self.state.if_extra(|extra| extra.has_failed).flatten().is_some_and(|has_failed| has_failed(self))
     }
 
-    /// Runs code of the task's: in its context, as the current task, with panics caught. The one place where this crate calls
-    /// user code.
+    /// Runs code of the task's: in its context, as the current task, with panics caught. This, and `run` for the plain case, are the
+    /// places where this crate calls user code.
     fn with_user_code<R>(&self, code: impl FnOnce() -> R) -> std::thread::Result<R> {
         let _current = enter_task(self);
         let mut context = ContextSnapshot::default();
@@ -272,12 +295,17 @@ impl TaskRef {
         }
         let result = catch_unwind(AssertUnwindSafe(|| spans::within(self, code)));
         if !is_plain || !ContextSnapshot::is_current_empty() {
-            context.exchange();
-            if !context.is_empty() {
-                self.keep_context(context);
-            }
+            self.leave_context(context);
         }
         result
+    }
+
+    /// Keeps the current context for the next step, and goes back to the one `outside`.
+    fn leave_context(&self, mut outside: ContextSnapshot) {
+        outside.exchange();
+        if !outside.is_empty() {
+            self.keep_context(outside);
+        }
     }
 
     fn keep_context(&self, context: ContextSnapshot) {

@@ -35,14 +35,15 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Bits of [`TaskState`]. One byte: they are tested right after they were set, which must be the same access.
+/// Bits of [`TaskState`], always accessed as a whole: they are tested right after they were set.
 ///
 /// `POLLING`: the coroutine is being polled. `SCHEDULED`: a step is in the ready queue. `STALE_STEP`: that step was
 /// overtaken by an eager start and does nothing. `STARTED`: polled at least once. `DONE`: the outcome is there, or was
 /// taken. `MUST_CANCEL`: a request is to be delivered at the next step. `IN_FLIGHT`: what the task waits for has accepted a
-/// request and will resume it. `RAISED`: a `CancelledError` is on its way outwards, in this very step.
+/// request and will resume it. `RAISED`: a `CancelledError` is on its way outwards, in this very step. `HAS_EXTRA`: there is
+/// an [`Extra`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Flags(u8);
+pub(crate) struct Flags(u16);
 
 impl Flags {
     pub(crate) const POLLING: Self = Self(1);
@@ -53,8 +54,13 @@ impl Flags {
     pub(crate) const MUST_CANCEL: Self = Self(1 << 5);
     pub(crate) const IN_FLIGHT: Self = Self(1 << 6);
     pub(crate) const RAISED: Self = Self(1 << 7);
+    const HAS_EXTRA: Self = Self(1 << 8);
     /// Whatever makes a step more than a poll.
     pub(crate) const UNUSUAL: Self = Self(Self::STALE_STEP.0 | Self::DONE.0 | Self::MUST_CANCEL.0 | Self::IN_FLIGHT.0);
+    /// Whatever makes a step more than a poll with nothing to prepare.
+    pub(crate) const NOT_PLAIN: Self = Self(Self::UNUSUAL.0 | Self::POLLING.0 | Self::HAS_EXTRA.0);
+    /// What a coroutine that waits has left to be done.
+    pub(crate) const TO_DELIVER: Self = Self(Self::RAISED.0 | Self::MUST_CANCEL.0);
     /// Whatever keeps a task from being put into the ready queue.
     pub(crate) const NOT_NEEDED: Self = Self(Self::SCHEDULED.0 | Self::DONE.0);
 }
@@ -86,8 +92,6 @@ pub(crate) struct TaskState {
     flags: Cell<Flags>,
     /// See `raw`, whose affair this is.
     pub(crate) stage: Cell<Stage>,
-    /// `extra` is there.
-    has_extra: Cell<bool>,
     /// With `DONE`: it ended cancelled.
     pub(crate) is_cancelled: Cell<bool>,
 }
@@ -153,7 +157,6 @@ impl TaskState {
             refs: Cell::new(1),
             flags: Cell::new(Flags(0)),
             stage: Cell::new(Stage::Future),
-            has_extra: Cell::new(false),
             is_cancelled: Cell::new(false),
         }
     }
@@ -171,6 +174,12 @@ impl TaskState {
         self.flags.set(Flags(self.flags.get().0 & !flags.0));
     }
 
+    /// A step begins: what was scheduled is under way.
+    #[inline]
+    pub(crate) fn begin_step(&self) {
+        self.flags.set(Flags(self.flags.get().0 & !Flags::SCHEDULED.0 | Flags::STARTED.0));
+    }
+
     pub(crate) fn is_polling(&self) -> bool {
         self.has(Flags::POLLING)
     }
@@ -181,7 +190,7 @@ impl TaskState {
 
     /// Whether the task has any of the state of few.
     pub(crate) fn has_extra(&self) -> bool {
-        self.has_extra.get()
+        self.has(Flags::HAS_EXTRA)
     }
 
     /// Works on the extra state, making it if need be. `work` runs no user code.
@@ -190,13 +199,13 @@ impl TaskState {
             self.extra.take().unwrap_or_else(|| Box::new(Extra { first_scope: NO_SLOT, ..Extra::default() }));
         let result = work(&mut extra);
         self.extra.set(Some(extra));
-        self.has_extra.set(true);
+        self.set(Flags::HAS_EXTRA);
         result
     }
 
     /// Works on the extra state, if there is any. `work` runs no user code.
     pub(crate) fn if_extra<R>(&self, work: impl FnOnce(&mut Extra) -> R) -> Option<R> {
-        if !self.has_extra.get() {
+        if !self.has_extra() {
             return None;
         }
         let mut extra = self.extra.take()?;
