@@ -102,7 +102,8 @@ impl<T> Slots<T> {
         {
             let token = Token::new(self.free, entry.generation);
             self.free = next;
-            entry.state = State::Full(value);
+            // A free slot has nothing to be dropped; the compiler does not see it.
+            mem::forget(mem::replace(&mut entry.state, State::Full(value)));
             return token;
         }
         let slot =
@@ -111,8 +112,19 @@ impl<T> Slots<T> {
         Token::new(slot, self.first_generation)
     }
 
+    /// What the next value that is put in will be named: for values that know their own name.
+    #[must_use]
+    #[inline]
+    pub fn next_token(&self) -> Token {
+        match self.entries.get(self.free as usize) {
+            Some(entry) => Token::new(self.free, entry.generation),
+            None => Token::new(u32::try_from(self.entries.len()).unwrap_or(NONE), self.first_generation),
+        }
+    }
+
     /// The value that `token` names, unless it was removed.
     #[must_use]
+    #[inline]
     pub fn get(&self, token: Token) -> Option<&T> {
         match self.entries.get(token.slot as usize) {
             Some(Entry { generation, state: State::Full(value) }) if *generation == token.generation => Some(value),
@@ -121,6 +133,7 @@ impl<T> Slots<T> {
     }
 
     /// The value that `token` names, unless it was removed.
+    #[inline]
     pub fn get_mut(&mut self, token: Token) -> Option<&mut T> {
         match self.entries.get_mut(token.slot as usize) {
             Some(Entry { generation, state: State::Full(value) }) if *generation == token.generation => Some(value),
@@ -129,6 +142,7 @@ impl<T> Slots<T> {
     }
 
     /// Removes and returns the value that `token` names, unless it was removed before.
+    #[inline]
     pub fn remove(&mut self, token: Token) -> Option<T> {
         let entry = self.entries.get_mut(token.slot as usize)?;
         if entry.generation != token.generation || matches!(entry.state, State::Free { .. }) {
@@ -145,6 +159,7 @@ impl<T> Slots<T> {
     }
 
     /// Whatever is in the given slot, with its token: for owners that link slots to one another.
+    #[inline]
     pub fn in_slot_mut(&mut self, slot: u32) -> Option<(Token, &mut T)> {
         match self.entries.get_mut(slot as usize) {
             Some(Entry { generation, state: State::Full(value) }) => Some((Token::new(slot, *generation), value)),
@@ -200,9 +215,13 @@ mod tests {
     #[test]
     fn a_removed_value_is_not_found_under_its_old_token() {
         let mut slots = Slots::new();
+        let next = slots.next_token();
         let old = slots.insert("old");
+        assert_eq!(next, old);
         assert_eq!(slots.remove(old), Some("old"));
+        let next = slots.next_token();
         let new = slots.insert("new");
+        assert_eq!(next, new);
         assert_eq!(new.slot(), old.slot(), "the slot is used again");
         assert_eq!((slots.get(old), slots.get(new)), (None, Some(&"new")));
         assert_eq!(slots.remove(old), None);

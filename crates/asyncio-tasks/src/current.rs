@@ -9,7 +9,7 @@ use crate::waits::NO_SLOT;
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Context;
+use std::task::{Context, Waker};
 
 thread_local! {
     static TASK: Cell<Option<NonNull<Header>>> = const { Cell::new(None) };
@@ -18,10 +18,17 @@ thread_local! {
 }
 
 /// The task whose step is running on this thread.
+#[inline]
 #[expect(unsafe_code, reason = "the address of the current task is kept without a count")]
 pub(crate) fn current() -> Option<TaskRef> {
     // SAFETY: by invariant 1 the cell is alive, and thread-locals stay on their thread.
     TASK.get().map(|task| unsafe { TaskRef::from_address(task) })
+}
+
+/// The task whose step is running on this thread, if `waker` is its own.
+#[inline]
+pub(crate) fn current_owner_of(waker: &Waker) -> Option<TaskRef> {
+    current().filter(|task| task.owns_waker(waker))
 }
 
 /// Puts whoever polls with `cx` at the end of the ready queue.

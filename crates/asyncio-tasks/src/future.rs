@@ -361,8 +361,8 @@ impl<T: Clone + 'static> std::future::Future for Await<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         if let Some(wait) = this.wait {
-            match waits::state(wait) {
-                WaitState::Decided => {}
+            match waits::end_if_decided(wait) {
+                WaitState::Decided => this.wait = None,
                 WaitState::Cancelled => return Poll::Pending,
                 WaitState::Waiting | WaitState::Forwarded => {
                     waits::renew(wait, cx);

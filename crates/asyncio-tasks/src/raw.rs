@@ -146,6 +146,18 @@ impl TaskRef {
         unsafe { Step::from_raw(data, &STEP) }
     }
 
+    /// Drops the reference, unless it is the last one: then dropping it runs user code, and it comes back.
+    #[inline]
+    pub(crate) fn release(self) -> Option<Self> {
+        let refs = self.state.refs.get();
+        if refs == 1 {
+            return Some(self);
+        }
+        self.state.refs.set(refs - 1);
+        mem::forget(self);
+        None
+    }
+
     /// Polls the future with the task's own waker; `None` if it is not there, else whether it is done now.
     ///
     /// # Panics
@@ -248,6 +260,7 @@ impl TaskRef {
     }
 
     /// Whether `waker` is the task's own, so that waking it is scheduling this task.
+    #[inline]
     pub(crate) fn owns_waker(&self, waker: &Waker) -> bool {
         let data = waker.data();
         data == self.0.as_ptr().cast_const().cast() || {

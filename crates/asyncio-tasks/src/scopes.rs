@@ -64,53 +64,50 @@ impl ScopeGuard {
         inside: Pin<&mut F>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<F::Output, CancelledError>> {
-        self.enter(cx);
-        if let Some(error) = self.take_told() {
-            return Poll::Ready(Err(error));
+        match self.enter(cx) {
+            Some(error) => Poll::Ready(Err(error)),
+            None => self.poll_inside(inside, cx).map(Ok),
         }
-        let _inside = self.id.map(|id| enter_scope(id.slot()));
-        inside.poll(cx).map(Ok)
     }
 
-    /// Registers the scope, if the current task has not yet got it.
-    pub(crate) fn enter(&mut self, cx: &Context<'_>) {
+    /// Polls what is inside the scope, which was entered.
+    pub(crate) fn poll_inside<F: Future>(&self, inside: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _inside = self.id.map(|id| enter_scope(id.slot()));
+        inside.poll(cx)
+    }
+
+    /// Registers the scope, if the current task has not yet got it. Gives what was delivered to it.
+    pub(crate) fn enter(&mut self, cx: &Context<'_>) -> Option<CancelledError> {
         if let Some(id) = self.id {
-            let parent = current_scope();
-            let is_here = SCOPES.with_borrow(|scopes| {
-                scopes.get(id).is_some_and(|scope| scope.parent == parent && is_current(&scope.task))
-            });
-            if is_here {
-                set_waker(id, cx);
-                return;
+            match enter_again(id, cx.waker()) {
+                Entered::Plainly => return None,
+                Entered::Told(error) => return Some(error),
+                Entered::NeedsWaker => {
+                    set_waker(id, cx.waker());
+                    return SCOPES.with_borrow_mut(|scopes| scopes.get_mut(id)?.told.take());
+                }
+                // The future was moved to another scope or task.
+                Entered::Elsewhere => self.leave(),
             }
-            // The future was moved to another scope or task.
-            self.leave();
         }
-        let Some(task) = current() else { return };
-        let parent = current_scope();
+        let task = current()?;
+        let needs_waker = !task.owns_waker(cx.waker());
         let id = SCOPES.with_borrow_mut(|scopes| {
-            let scope = Scope {
-                task: task.clone(),
-                parent,
-                first_child: NO_SLOT,
-                previous: NO_SLOT,
-                next: NO_SLOT,
-                told: None,
-                waker: None,
-            };
-            let id = scopes.insert(scope);
+            let parent = current_scope();
             let next = first_child(scopes, &task, parent);
-            set_first_child(scopes, &task, parent, id.slot());
+            let slot = scopes.next_token().slot();
+            set_first_child(scopes, &task, parent, slot);
             if let Some((_, after)) = scopes.in_slot_mut(next) {
-                after.previous = id.slot();
+                after.previous = slot;
             }
-            if let Some(scope) = scopes.get_mut(id) {
-                scope.next = next;
-            }
-            id
+            let (first_child, previous) = (NO_SLOT, NO_SLOT);
+            scopes.insert(Scope { task, parent, first_child, previous, next, told: None, waker: None })
         });
         self.id = Some(id);
-        set_waker(id, cx);
+        if needs_waker {
+            set_waker(id, cx.waker());
+        }
+        None
     }
 
     /// Unregisters the scope. What is inside it must be gone, or finished.
@@ -138,12 +135,6 @@ impl ScopeGuard {
     pub(crate) const fn id(&self) -> Option<Token> {
         self.id
     }
-
-    /// Takes what was delivered to this scope.
-    pub(crate) fn take_told(&self) -> Option<CancelledError> {
-        let id = self.id?;
-        SCOPES.with_borrow_mut(|scopes| scopes.get_mut(id)?.told.take())
-    }
 }
 
 impl Drop for ScopeGuard {
@@ -155,7 +146,7 @@ impl Drop for ScopeGuard {
 /// Delivers a cancellation to the scope of `task` that it is meant for, which is `within` or lies in it. Gives it back if
 /// that is the task itself.
 pub(crate) fn tell(task: &TaskRef, within: Option<Token>, error: CancelledError) -> Result<(), CancelledError> {
-    let mut slot = task.state.if_extra(|extra| extra.first_scope).unwrap_or(NO_SLOT);
+    let mut slot = task.state.first_scope.get();
     if slot == NO_SLOT {
         return Err(error);
     }
@@ -231,18 +222,39 @@ fn is_around(scopes: &mut Slots<Scope>, outer: u32, inner: u32) -> bool {
     true
 }
 
+/// What is found when a scope is polled again.
+enum Entered {
+    Plainly,
+    Told(CancelledError),
+    /// Its waker is another one, or is to be dropped.
+    NeedsWaker,
+    /// It was registered under another task or scope.
+    Elsewhere,
+}
+
+fn enter_again(id: Token, waker: &Waker) -> Entered {
+    SCOPES.with_borrow_mut(|scopes| {
+        let is_here = |scope: &&mut Scope| scope.parent == current_scope() && is_current(&scope.task);
+        let Some(scope) = scopes.get_mut(id).filter(is_here) else { return Entered::Elsewhere };
+        if scope.waker.is_some() || !scope.task.owns_waker(waker) {
+            return Entered::NeedsWaker;
+        }
+        scope.told.take().map_or(Entered::Plainly, Entered::Told)
+    })
+}
+
 /// Notes whom to wake when this scope is told something, unless that is the task itself.
-fn set_waker(id: Token, cx: &Context<'_>) {
+fn set_waker(id: Token, waker: &Waker) {
     let (old, is_foreign) = SCOPES.with_borrow_mut(|scopes| {
         let Some(scope) = scopes.get_mut(id) else { return (None, false) };
-        if scope.task.owns_waker(cx.waker()) {
+        if scope.task.owns_waker(waker) {
             return (scope.waker.take(), false);
         }
-        (None, !scope.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())))
+        (None, !scope.waker.as_ref().is_some_and(|own| own.will_wake(waker)))
     });
     drop(old);
     if is_foreign {
-        let waker = cx.waker().clone();
+        let waker = waker.clone();
         let old = SCOPES.with_borrow_mut(|scopes| scopes.get_mut(id)?.waker.replace(waker));
         drop(old);
     }
@@ -251,14 +263,14 @@ fn set_waker(id: Token, cx: &Context<'_>) {
 fn first_child(scopes: &mut Slots<Scope>, task: &TaskRef, parent: u32) -> u32 {
     match scopes.in_slot_mut(parent) {
         Some((_, scope)) => scope.first_child,
-        None => task.state.if_extra(|extra| extra.first_scope).unwrap_or(NO_SLOT),
+        None => task.state.first_scope.get(),
     }
 }
 
 fn set_first_child(scopes: &mut Slots<Scope>, task: &TaskRef, parent: u32, child: u32) {
     match scopes.in_slot_mut(parent) {
         Some((_, scope)) => scope.first_child = child,
-        None => task.state.with_extra(|extra| extra.first_scope = child),
+        None => task.state.first_scope.set(child),
     }
 }
 

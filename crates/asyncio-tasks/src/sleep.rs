@@ -93,9 +93,8 @@ impl Sleep {
                 self.state = State::Waiting(wait, event_loop);
                 Poll::Pending
             }
-            State::Waiting(wait, _) => match waits::state(wait) {
+            State::Waiting(wait, _) => match waits::end_if_decided(wait) {
                 WaitState::Decided => {
-                    waits::end(wait);
                     self.state = State::Idle(None);
                     Poll::Ready(())
                 }

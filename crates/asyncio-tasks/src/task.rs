@@ -4,6 +4,7 @@ use crate::current::current;
 use crate::error::CancelledError;
 use crate::loop_tasks::LoopTasks;
 use crate::raw::TaskRef;
+use crate::task_state::Flags;
 use crate::task_state::{DoneCallback, Outcome};
 use crate::waits::{self, Link, WaitId};
 use asyncio_loop::{Context as TaskContext, ContextSnapshot, EventLoop, ExceptionContext};
@@ -169,7 +170,7 @@ impl AnyTask {
     /// [`Task.cancelled`](https://docs.python.org/3/library/asyncio-task.html#asyncio.Task.cancelled). Same.
     #[must_use]
     pub fn cancelled(&self) -> bool {
-        self.task.state.is_cancelled.get()
+        self.task.state.has(Flags::CANCELLED)
     }
 
     /// How the task was cancelled, if it has ended so.
@@ -185,7 +186,7 @@ impl AnyTask {
     /// [`Task.cancelling`](https://docs.python.org/3/library/asyncio-task.html#asyncio.Task.cancelling). Same.
     #[must_use]
     pub fn cancelling(&self) -> u32 {
-        self.task.state.requests.get()
+        self.task.state.requests()
     }
 
     /// Takes back one request and returns how many are left. If none is left, a cancellation that was not delivered yet is
@@ -627,9 +628,9 @@ impl TaskWait {
 
     fn poll(&mut self, task: &TaskRef, cx: &Context<'_>) -> Poll<()> {
         if let Some(wait) = self.wait {
-            match waits::state(wait) {
+            match waits::end_if_decided(wait) {
                 waits::WaitState::Decided => {
-                    self.end(task);
+                    self.wait = None;
                     return Poll::Ready(());
                 }
                 waits::WaitState::Cancelled => return Poll::Pending,

@@ -52,7 +52,9 @@ impl TaskRef {
         if still_waits && ContextSnapshot::is_current_empty() {
             return;
         }
-        self.leave_context(ContextSnapshot::default());
+        if !ContextSnapshot::is_current_empty() {
+            self.leave_context(ContextSnapshot::default());
+        }
         self.polled(polled);
     }
 
@@ -85,7 +87,7 @@ impl TaskRef {
         if self.state.is_done() {
             return false;
         }
-        self.state.requests.set(self.state.requests.get().saturating_add(1));
+        self.state.add_request();
         let is_first = !self.state.has(Flags::MUST_CANCEL) && !self.state.has(Flags::IN_FLIGHT);
         let all = if is_first { scope } else { scopes::around_both(self.within(), scope) };
         if all.is_some() {
@@ -117,8 +119,7 @@ impl TaskRef {
 
     /// Takes back one request; the last one taken back withdraws a cancellation that was not delivered.
     pub(crate) fn uncancel(&self) -> u32 {
-        let left = self.state.requests.get().saturating_sub(1);
-        self.state.requests.set(left);
+        let left = self.state.take_request();
         if left == 0 && self.state.has(Flags::MUST_CANCEL) {
             self.state.clear(Flags::MUST_CANCEL);
             self.state.if_extra(|extra| extra.pending = None);
@@ -318,7 +319,7 @@ impl TaskRef {
         let state = &self.state;
         state.set(Flags::DONE);
         if let Some(error) = &cancelled {
-            state.is_cancelled.set(true);
+            state.set(Flags::CANCELLED);
             state.with_extra(|extra| extra.accepted = Some(error.clone()));
         }
         self.disconnect_wakers();
@@ -327,19 +328,26 @@ impl TaskRef {
         if joiner != NO_SLOT {
             waits::settle_slot(joiner, cancelled.as_ref());
         }
-        let (callbacks, owner) = state
-            .if_extra(|extra| (std::mem::take(&mut extra.callbacks), extra.group_owner.take()))
-            .unwrap_or_default();
-        drop(owner);
-        for callback in callbacks {
-            callback.tell(state.tasks.event_loop(), cancelled.as_ref());
+        if state.has_extra() {
+            self.tell_callbacks(cancelled.as_ref());
         }
         state.tasks.done(self);
     }
 
+    fn tell_callbacks(&self, cancelled: Option<&CancelledError>) {
+        let (callbacks, owner) = self
+            .state
+            .if_extra(|extra| (std::mem::take(&mut extra.callbacks), extra.group_owner.take()))
+            .unwrap_or_default();
+        drop(owner);
+        for callback in callbacks {
+            callback.tell(self.state.tasks.event_loop(), cancelled);
+        }
+    }
+
     /// How a task that is done was cancelled, with the message of the request.
     pub(crate) fn cancelled_error(&self) -> Option<CancelledError> {
-        if !self.state.is_cancelled.get() {
+        if !self.state.has(Flags::CANCELLED) {
             return None;
         }
         Some(self.state.if_extra(|extra: &mut Extra| extra.accepted.clone()).flatten().unwrap_or_default())

@@ -287,7 +287,7 @@ impl<E: 'static> TaskGroup<E> {
                 None => Err(ErrorGroup { errors }),
             };
         }
-        if inner.owner.state.requests.get() > 0 {
+        if inner.owner.state.requests() > 0 {
             // Made pending again, with the count as it was: delivered at the next wait.
             inner.owner.uncancel();
             inner.owner.cancel(CancelledError::default());

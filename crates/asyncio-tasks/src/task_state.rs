@@ -41,7 +41,7 @@ impl<T> Outcome<T> {
 /// overtaken by an eager start and does nothing. `STARTED`: polled at least once. `DONE`: the outcome is there, or was
 /// taken. `MUST_CANCEL`: a request is to be delivered at the next step. `IN_FLIGHT`: what the task waits for has accepted a
 /// request and will resume it. `RAISED`: a `CancelledError` is on its way outwards, in this very step. `HAS_EXTRA`: there is
-/// an [`Extra`].
+/// an [`Extra`]. `CANCELLED`: done, by cancellation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flags(u16);
 
@@ -55,6 +55,7 @@ impl Flags {
     pub(crate) const IN_FLIGHT: Self = Self(1 << 6);
     pub(crate) const RAISED: Self = Self(1 << 7);
     const HAS_EXTRA: Self = Self(1 << 8);
+    pub(crate) const CANCELLED: Self = Self(1 << 9);
     /// Whatever makes a step more than a poll.
     pub(crate) const UNUSUAL: Self = Self(Self::STALE_STEP.0 | Self::DONE.0 | Self::MUST_CANCEL.0 | Self::IN_FLIGHT.0);
     /// Whatever makes a step more than a poll with nothing to prepare.
@@ -64,6 +65,9 @@ impl Flags {
     /// Whatever keeps a task from being put into the ready queue.
     pub(crate) const NOT_NEEDED: Self = Self(Self::SCHEDULED.0 | Self::DONE.0);
 }
+
+/// So many requests to cancel are counted in the cell.
+const FEW_REQUESTS: u8 = u8::MAX;
 
 /// What a task cell holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,19 +85,19 @@ pub(crate) struct TaskState {
     extra: Cell<Option<Box<Extra>>>,
     /// The number in the default name.
     pub(crate) number: u32,
-    /// `cancelling()`.
-    pub(crate) requests: Cell<u32>,
     /// The wait of whoever awaits this task, if that was the first to be told of its end.
     pub(crate) joiner: Cell<u32>,
     /// The first of the waits that this task is suspended in.
     pub(crate) first_wait: Cell<u32>,
+    /// The first of the outermost catch scopes that are entered.
+    pub(crate) first_scope: Cell<u32>,
     /// See `raw`, whose affair this is.
     pub(crate) refs: Cell<u32>,
     flags: Cell<Flags>,
     /// See `raw`, whose affair this is.
     pub(crate) stage: Cell<Stage>,
-    /// With `DONE`: it ended cancelled.
-    pub(crate) is_cancelled: Cell<bool>,
+    /// `cancelling()`, up to `FEW_REQUESTS`.
+    requests: Cell<u8>,
 }
 
 /// The state of few tasks.
@@ -111,8 +115,8 @@ pub(crate) struct Extra {
     pub(crate) within: Option<Token>,
     /// Raised by the task itself, in no scope.
     pub(crate) raised: Option<CancelledError>,
-    /// The outermost of the catch scopes that are entered.
-    pub(crate) first_scope: u32,
+    /// What `cancelling()` is above `FEW_REQUESTS`.
+    more_requests: u32,
     /// What the coroutine has panicked with, until somebody is told.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
     /// Under which number other threads may cancel it.
@@ -151,13 +155,13 @@ impl TaskState {
             number: LoopTasks::next_number(),
             tasks,
             extra: Cell::new(None),
-            requests: Cell::new(0),
             joiner: Cell::new(NO_SLOT),
             first_wait: Cell::new(NO_SLOT),
+            first_scope: Cell::new(NO_SLOT),
             refs: Cell::new(1),
             flags: Cell::new(Flags(0)),
             stage: Cell::new(Stage::Future),
-            is_cancelled: Cell::new(false),
+            requests: Cell::new(0),
         }
     }
 
@@ -188,6 +192,38 @@ impl TaskState {
         self.has(Flags::DONE)
     }
 
+    /// `cancelling()`.
+    pub(crate) fn requests(&self) -> u32 {
+        match self.requests.get() {
+            FEW_REQUESTS => u32::from(FEW_REQUESTS) + self.if_extra(|extra| extra.more_requests).unwrap_or(0),
+            few => u32::from(few),
+        }
+    }
+
+    /// Counts one more request.
+    pub(crate) fn add_request(&self) {
+        match self.requests.get() {
+            FEW_REQUESTS => self.with_extra(|extra| extra.more_requests = extra.more_requests.saturating_add(1)),
+            few => self.requests.set(few + 1),
+        }
+    }
+
+    /// Takes one request back, if there is any; gives what is left.
+    pub(crate) fn take_request(&self) -> u32 {
+        let is_above = self.requests.get() == FEW_REQUESTS && {
+            let more = self.if_extra(|extra| {
+                let more = extra.more_requests;
+                extra.more_requests = more.saturating_sub(1);
+                more
+            });
+            more.is_some_and(|more| more > 0)
+        };
+        if !is_above {
+            self.requests.set(self.requests.get().saturating_sub(1));
+        }
+        self.requests()
+    }
+
     /// Whether the task has any of the state of few.
     pub(crate) fn has_extra(&self) -> bool {
         self.has(Flags::HAS_EXTRA)
@@ -195,8 +231,7 @@ impl TaskState {
 
     /// Works on the extra state, making it if need be. `work` runs no user code.
     pub(crate) fn with_extra<R>(&self, work: impl FnOnce(&mut Extra) -> R) -> R {
-        let mut extra =
-            self.extra.take().unwrap_or_else(|| Box::new(Extra { first_scope: NO_SLOT, ..Extra::default() }));
+        let mut extra = self.extra.take().unwrap_or_default();
         let result = work(&mut extra);
         self.extra.set(Some(extra));
         self.set(Flags::HAS_EXTRA);
@@ -242,9 +277,9 @@ impl TaskState {
 impl fmt::Debug for TaskState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match () {
-            () if self.is_cancelled.get() => "cancelled",
+            () if self.has(Flags::CANCELLED) => "cancelled",
             () if self.is_done() => "finished",
-            () if self.requests.get() > 0 => "cancelling",
+            () if self.requests() > 0 => "cancelling",
             () => "pending",
         };
         f.debug_struct("Task")

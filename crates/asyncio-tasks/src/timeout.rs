@@ -24,7 +24,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Runs `inside`, and cancels it when `delay` has passed: seconds, a `Duration`, or `None` for no limit.
 ///
@@ -365,10 +365,11 @@ impl<F> TimeoutFuture<F> {
 }
 
 impl Entered {
+    /// The timeout begins, with a scope that was entered.
     #[track_caller]
-    fn enter(limit: Limit, shared: Option<&Rc<Shared>>) -> Self {
+    fn enter(limit: Limit, shared: Option<&Rc<Shared>>, scope: Option<Token>) -> Self {
         let task = current().expect("a timeout must be used inside a task");
-        let event_loop = task.state.tasks.event_loop().clone();
+        let event_loop = task.state.tasks.event_loop();
         let (when, is_ahead) = match (shared, limit) {
             (Some(shared), _) => {
                 assert!(shared.phase.get() == Phase::Created, "a timeout has already been entered");
@@ -383,22 +384,24 @@ impl Entered {
         // delivered; asyncio then takes that one for its own. Here it wins.
         let is_past = !is_ahead && when.is_some_and(|when| when <= event_loop.nanos());
         let undelivered = u32::from(is_past && task.state.has(Flags::MUST_CANCEL));
-        let requests = task.state.requests.get().saturating_sub(undelivered);
-        let (timer, kept) = (None, shared.cloned());
-        let active =
-            Active { task, timer, is_due: false, stale: 0, requests, expiring: false, scope: None, shared: kept };
-        let token = ACTIVE.with_borrow_mut(|all| all.insert(active));
+        let requests = task.state.requests().saturating_sub(undelivered);
+        let ahead = when.filter(|_| is_ahead);
+        let token = ACTIVE.with_borrow_mut(|all| {
+            let timer = ahead.map(|when| event_loop.schedule_at(when, Step::of_token::<Expire>(all.next_token())));
+            let (is_due, stale, expiring, shared) = (false, 0, false, shared.cloned());
+            let task = task.clone();
+            all.insert(Active { task, timer, is_due, stale, requests, expiring, scope, shared })
+        });
         if let Some(shared) = shared {
             shared.phase.set(Phase::Active(token));
         }
-        match when {
-            Some(when) if is_ahead => arm(token, &event_loop, when),
-            when => set_timer(token, when),
+        if ahead.is_none() {
+            set_timer(token, when);
         }
         Self(Some(token))
     }
 
-    /// The scope was registered, or anew because it was moved, perhaps to another task.
+    /// The scope was registered anew because it was moved, perhaps to another task.
     fn adopt(&self, scope: Option<Token>) {
         let (Some(token), Some(new)) = (self.0, current()) else { return };
         let old = ACTIVE.with_borrow_mut(|all| {
@@ -407,7 +410,7 @@ impl Entered {
             if active.task == new {
                 return None;
             }
-            active.requests = new.state.requests.get();
+            active.requests = new.state.requests();
             Some((std::mem::replace(&mut active.task, new.clone()), active.expiring))
         });
         if let Some((old, true)) = old {
@@ -442,21 +445,18 @@ impl<F: Future> Future for TimeoutFuture<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if this.entered.0.is_none() {
-            if this.inside.is_none() {
-                // A cancellation is on its way through.
-                return Poll::Pending;
-            }
-            *this.entered = Entered::enter(*this.limit, this.shared.as_ref());
-        }
+        // Nothing is inside when a cancellation is on its way through.
         let Some(inside) = this.inside.as_mut().as_pin_mut() else { return Poll::Pending };
         let before = this.scope.id();
-        let Poll::Ready(outcome) = this.scope.poll(inside, cx) else {
-            let scope = this.scope.id();
-            if scope != before {
-                this.entered.adopt(scope);
-            }
-            return Poll::Pending;
+        let told = this.scope.enter(cx);
+        if this.entered.0.is_none() {
+            *this.entered = Entered::enter(*this.limit, this.shared.as_ref(), this.scope.id());
+        } else if this.scope.id() != before {
+            this.entered.adopt(this.scope.id());
+        }
+        let outcome = match told {
+            Some(error) => Err(error),
+            None => Ok(ready!(this.scope.poll_inside(inside, cx))),
         };
         this.inside.set(None);
         this.scope.leave();

@@ -20,7 +20,7 @@ mod queue;
 pub(crate) use held::{Holder, held};
 pub(crate) use queue::QueueEnds;
 
-use crate::current::{current, current_scope};
+use crate::current::{current, current_owner_of, current_scope};
 use crate::error::CancelledError;
 use crate::raw::TaskRef;
 use crate::scopes;
@@ -150,36 +150,61 @@ impl Link {
 }
 
 /// Begins to wait on behalf of whoever polls with `cx`.
+// Inlined: what `link` is decides which of the records it is.
+#[inline]
 pub(crate) fn begin(cx: &Context<'_>, link: Link) -> WaitId {
-    let wait = Wait::new(cx, link);
+    match (current_owner_of(cx.waker()), link) {
+        (Some(task), Link::None) => begin_plain(task, None),
+        (Some(task), Link::Task(awaited)) => begin_plain(task, Some(awaited)),
+        (task, link) => begin_rare(cx, task.is_some(), link),
+    }
+}
+
+#[inline(never)]
+fn begin_plain(task: TaskRef, awaited: Option<TaskRef>) -> WaitId {
+    WAITS.with_borrow_mut(|waits| insert(waits, Wait::plain(task, awaited)))
+}
+
+#[inline(never)]
+fn begin_rare(cx: &Context<'_>, is_owner: bool, link: Link) -> WaitId {
+    let wait = Wait::rare(cx, is_owner, link);
     WAITS.with_borrow_mut(|waits| insert(waits, wait))
 }
 
 impl Wait {
-    /// A record of whoever polls with `cx`, in no list yet.
+    /// A record of a task that polls with its own waker, in no list yet.
     // Always, as `insert`: a record is written where it stays, not handed on in pieces.
     #[inline(always)]
-    fn new(cx: &Context<'_>, link: Link) -> Self {
-        let task = current();
-        let waker = match &task {
-            Some(task) if task.owns_waker(cx.waker()) => None,
-            _ => Some(cx.waker().clone()),
-        };
+    fn plain(task: TaskRef, awaited: Option<TaskRef>) -> Self {
+        Self {
+            state: WaitState::Waiting,
+            sibling: task.state.first_wait.get(),
+            scope: current_scope(),
+            task: Some(task),
+            awaited,
+            rare: None,
+            previous: NO_SLOT,
+            next: NO_SLOT,
+        }
+    }
+
+    /// A record of whoever polls with `cx`, in no list yet.
+    fn rare(cx: &Context<'_>, is_owner: bool, link: Link) -> Self {
+        let waker = if is_owner { None } else { Some(cx.waker().clone()) };
         let (awaited, target, observed) = match link {
             Link::None => (None, None, None),
             Link::Task(task) => (Some(task), None, None),
             Link::Target(target) => (None, Some(target), None),
             Link::Observed(observed) => (None, None, Some(observed)),
         };
-        let is_rare = waker.is_some() || target.is_some() || observed.is_some();
-        let rare = is_rare.then(|| Box::new(Rare { waker, target, observed }));
+        let task = current();
         Self {
             state: WaitState::Waiting,
             sibling: task.as_ref().map_or(NO_SLOT, |task| task.state.first_wait.get()),
             scope: current_scope(),
             task,
             awaited,
-            rare,
+            rare: Some(Box::new(Rare { waker, target, observed })),
             previous: NO_SLOT,
             next: NO_SLOT,
         }
@@ -189,11 +214,10 @@ impl Wait {
 /// Puts a record that was just made into the table and at the head of its task's list.
 #[inline(always)]
 fn insert(waits: &mut Slots<Wait>, wait: Wait) -> WaitId {
-    let id = waits.insert(wait);
-    if let Some(task) = waits.get(id).and_then(|wait| wait.task.as_ref()) {
-        task.state.first_wait.set(id.slot());
+    if let Some(task) = &wait.task {
+        task.state.first_wait.set(waits.next_token().slot());
     }
-    id
+    waits.insert(wait)
 }
 
 /// Says that the wait goes on, on behalf of whoever polls with `cx` now.
@@ -256,31 +280,47 @@ pub(crate) fn end(id: WaitId) {
     drop(gone);
 }
 
-/// What is to be dropped when the table is not borrowed any more.
-type Ended = (Option<TaskRef>, Option<TaskRef>, Option<Box<Rare>>);
+/// What is to be dropped when the table is not borrowed any more; mostly nothing.
+type Ended = Option<(Option<TaskRef>, Option<TaskRef>, Option<Box<Rare>>)>;
 
-fn end_in(waits: &mut Slots<Wait>, id: WaitId) -> Option<Ended> {
-    let wait = waits.get_mut(id)?;
-    let gone = (wait.task.take(), wait.awaited.take(), wait.rare.take());
-    let Some(task) = &gone.0 else {
-        waits.remove(id);
-        return Some(gone);
+fn end_in(waits: &mut Slots<Wait>, id: WaitId) -> Ended {
+    let wait = waits.get(id)?;
+    let is_first = wait.task.as_ref().is_none_or(|task| task.state.first_wait.get() == id.slot());
+    let (task, awaited, rare) = if is_first {
+        let Wait { task, awaited, rare, sibling, .. } = waits.remove(id)?;
+        if let Some(task) = &task {
+            task.state.first_wait.set(remove_ended(waits, sibling));
+        }
+        (task, awaited, rare)
+    } else {
+        let after = remove_ended(waits, wait.sibling);
+        let wait = waits.get_mut(id)?;
+        (wait.state, wait.sibling) = (WaitState::Decided, after);
+        (wait.task.take(), wait.awaited.take(), wait.rare.take())
     };
-    wait.state = WaitState::Decided;
-    let mut after = wait.sibling;
-    while let Some((ended, wait)) = waits.in_slot_mut(after)
+    let (task, awaited) = (task.and_then(TaskRef::release), awaited.and_then(TaskRef::release));
+    if task.is_none() && awaited.is_none() && rare.is_none() { None } else { Some((task, awaited, rare)) }
+}
+
+/// Removes the ended waits at the beginning of a list; gives what is then the first.
+fn remove_ended(waits: &mut Slots<Wait>, mut first: u32) -> u32 {
+    while let Some((ended, wait)) = waits.in_slot_mut(first)
         && wait.task.is_none()
     {
-        after = wait.sibling;
+        first = wait.sibling;
         waits.remove(ended);
     }
-    if task.state.first_wait.get() == id.slot() {
-        waits.remove(id);
-        task.state.first_wait.set(after);
-    } else if let Some(wait) = waits.get_mut(id) {
-        wait.sibling = after;
-    }
-    Some(gone)
+    first
+}
+
+/// Ends a wait that is in no queue, if it is decided; otherwise says what it is.
+pub(crate) fn end_if_decided(id: WaitId) -> WaitState {
+    let (state, gone) = WAITS.with_borrow_mut(|waits| match waits.get(id).map(|wait| wait.state) {
+        Some(WaitState::Decided) | None => (WaitState::Decided, end_in(waits, id)),
+        Some(state) => (state, None),
+    });
+    drop(gone);
+    state
 }
 
 /// Remembers the timer of a wait that is in no queue.
@@ -327,38 +367,46 @@ pub(crate) fn wake(id: WaitId) -> bool {
 
 /// Decides a wait for something that can itself end cancelled, and resumes who waits. `false` if it was decided before.
 pub(crate) fn settle(id: WaitId, cancelled: Option<&CancelledError>) -> bool {
-    let resume = WAITS.with_borrow_mut(|waits| {
-        let wait = waits.get_mut(id)?;
-        let own_request = match wait.state {
-            WaitState::Waiting => false,
-            WaitState::Forwarded => true,
-            WaitState::Decided | WaitState::Cancelled => return None,
-        };
-        // Cancelled because this task asked for it: then it is this task that is cancelled. Otherwise it is a value.
-        if let (true, Some(error), Some(task)) = (own_request, cancelled, &wait.task) {
-            wait.state = WaitState::Cancelled;
-            task.state.with_extra(|extra| extra.accepted = Some(error.clone()));
-        } else {
-            wait.state = WaitState::Decided;
-        }
-        // A task that waits for the end of what it has cancelled is not polled meanwhile: a combinator inside it may have
-        // been woken before, in vain, and then passes on no other wake-up. So the task itself is resumed, too.
-        let frozen = if own_request { wait.task.clone() } else { None };
-        Some((Resume::of(wait), frozen))
-    });
-    let Some((resume, frozen)) = resume else { return false };
-    resume.go();
-    if let Some(task) = frozen {
-        task.schedule();
-    }
-    true
+    let resume = WAITS.with_borrow_mut(|waits| settle_in(waits.get_mut(id)?, cancelled));
+    resume.map(Resume::go).is_some()
 }
 
 /// As `settle`, for the wait in a slot, which exists.
 pub(crate) fn settle_slot(slot: u32, cancelled: Option<&CancelledError>) {
-    let id = WAITS.with_borrow_mut(|waits| waits.in_slot_mut(slot).map(|(id, _)| id));
-    if let Some(id) = id {
-        settle(id, cancelled);
+    let resume = WAITS.with_borrow_mut(|waits| settle_in(waits.in_slot_mut(slot)?.1, cancelled));
+    if let Some(resume) = resume {
+        resume.go();
+    }
+}
+
+#[inline]
+fn settle_in(wait: &mut Wait, cancelled: Option<&CancelledError>) -> Option<Resume> {
+    match wait.state {
+        WaitState::Waiting => {
+            wait.state = WaitState::Decided;
+            Some(Resume::of(wait))
+        }
+        WaitState::Forwarded => Some(settle_forwarded(wait, cancelled)),
+        WaitState::Decided | WaitState::Cancelled => None,
+    }
+}
+
+/// A request was passed on to what was waited for, and accepted there.
+#[cold]
+fn settle_forwarded(wait: &mut Wait, cancelled: Option<&CancelledError>) -> Resume {
+    // Cancelled because this task asked for it: then it is this task that is cancelled. Otherwise it is a value.
+    if let (Some(error), Some(task)) = (cancelled, &wait.task) {
+        wait.state = WaitState::Cancelled;
+        task.state.with_extra(|extra| extra.accepted = Some(error.clone()));
+    } else {
+        wait.state = WaitState::Decided;
+    }
+    // A task that waits for the end of what it has cancelled is not polled meanwhile: a combinator inside it may have
+    // been woken before, in vain, and then passes on no other wake-up. So the task itself is resumed, too.
+    let frozen = wait.task.clone();
+    match (Resume::of(wait), frozen) {
+        (Resume::Waker(waker), Some(task)) => Resume::Both(waker, task),
+        (resume, _) => resume,
     }
 }
 
@@ -366,6 +414,7 @@ pub(crate) fn settle_slot(slot: u32, cancelled: Option<&CancelledError>) {
 enum Resume {
     Task(TaskRef),
     Waker(Waker),
+    Both(Waker, TaskRef),
     Nobody,
 }
 
@@ -382,6 +431,10 @@ impl Resume {
         match self {
             Self::Task(task) => task.schedule(),
             Self::Waker(waker) => waker.wake(),
+            Self::Both(waker, task) => {
+                waker.wake();
+                task.schedule();
+            }
             Self::Nobody => {}
         }
     }

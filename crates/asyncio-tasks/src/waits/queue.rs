@@ -6,6 +6,7 @@
 
 use super::held::{self, Holder};
 use super::{Ended, Link, NO_SLOT, Resume, WAITS, Wait, WaitId, WaitState, end_in, insert};
+use crate::current::current_owner_of;
 use crate::raw::TaskRef;
 use asyncio_driver::Slots;
 use std::cell::Cell;
@@ -72,10 +73,12 @@ impl QueueEnds {
             self.fame.set(Fame::Listed);
             held::list(self);
         }
-        let mut wait = Wait::new(cx, Link::None);
-        wait.previous = self.last.get();
+        let wait = match current_owner_of(cx.waker()) {
+            Some(task) => Wait::plain(task, None),
+            None => Wait::rare(cx, false, Link::None),
+        };
         let id = WAITS.with_borrow_mut(|waits| {
-            let id = insert(waits, wait);
+            let id = insert(waits, Wait { previous: self.last.get(), ..wait });
             match waits.in_slot_mut(self.last.get()) {
                 Some((_, last)) => last.next = id.slot(),
                 None => self.first.set(id.slot()),
@@ -107,7 +110,7 @@ impl QueueEnds {
         state
     }
 
-    fn take_out(&self, waits: &mut Slots<Wait>, id: WaitId) -> Option<Ended> {
+    fn take_out(&self, waits: &mut Slots<Wait>, id: WaitId) -> Ended {
         let wait = waits.get(id)?;
         let (previous, next) = (wait.previous, wait.next);
         match waits.in_slot_mut(previous) {
