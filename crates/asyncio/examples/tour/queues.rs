@@ -76,12 +76,9 @@ async fn orders() {
         lifo.put(n).await.expect("it is open");
         priority.put(n).await.expect("it is open");
     }
-    let mut rows = [[0; 3]; 3];
-    for at in 0..3 {
-        rows[0][at] = fifo.get_nowait().expect("an item");
-        rows[1][at] = lifo.get_nowait().expect("an item");
-        rows[2][at] = priority.get_nowait().expect("an item");
-    }
-    assert_eq!(rows, [[2, 3, 1], [1, 3, 2], [1, 2, 3]]);
-    say(format_args!("first in first out {:?}, newest first {:?}, smallest first {:?}", rows[0], rows[1], rows[2]));
+    let first = [(); 3].map(|()| fifo.get_nowait().expect("an item"));
+    let newest = [(); 3].map(|()| lifo.get_nowait().expect("an item"));
+    let smallest = [(); 3].map(|()| priority.get_nowait().expect("an item"));
+    assert_eq!([first, newest, smallest], [[2, 3, 1], [1, 3, 2], [1, 2, 3]]);
+    say(format_args!("first in first out {first:?}, newest first {newest:?}, smallest first {smallest:?}"));
 }
