@@ -1,12 +1,13 @@
-//! Workloads on bare callbacks: `call_soon`, and `call_soon_threadsafe` from another thread.
+//! Workloads on bare callbacks: `call_soon`, `call_later`, and `call_soon_threadsafe` from another thread.
 
 use asyncio::prelude::*;
 use asyncio::{EventLoop, Future};
-use peers_common::{Clock, machine};
+use peers_common::{Clock, Random, machine};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 /// How many callbacks are scheduled at once.
 const BATCH: u64 = 1000;
@@ -30,6 +31,34 @@ fn schedule_batch(event_loop: &EventLoop, counter: &Rc<Cell<u64>>, n: u64, done:
         } else {
             done.set_result(()).expect("it is set once");
         }
+    });
+}
+
+/// How many timers are pending all the time.
+const LIVE: u32 = 10_000;
+
+/// One timer more, set by `call_later` and cancelled over and over, while others are pending.
+pub(crate) fn timer_churn_10k(n: u64) {
+    asyncio::run(async move {
+        let event_loop = asyncio::get_running_loop();
+        let mut random = Random::default();
+        let mut set = || {
+            let delay = Duration::from_micros(10_000_000 + random.below(10_000_000));
+            event_loop.call_later(delay, || unreachable!("the program is over by then"))
+        };
+        let live: Vec<_> = (0..LIVE).map(|_| set()).collect();
+        asyncio::yield_now().await;
+        let clock = Clock::start();
+        for done in 1..=n {
+            set().cancel();
+            // As often as the peers yield, whose timers are futures.
+            if done % 100 == 0 {
+                asyncio::yield_now().await;
+            }
+        }
+        let outcome = clock.stop();
+        assert!(live.iter().all(|timer| !timer.cancelled()));
+        outcome.report();
     });
 }
 

@@ -12,6 +12,7 @@ fn main() {
     }
     match name.as_str() {
         "callsoon" => callbacks::callsoon(n),
+        "timer_churn_10k" => callbacks::timer_churn_10k(n),
         "xthread" => callbacks::xthread(n, 1),
         "xthread_same" => callbacks::xthread(n, 0),
         "xthread_flood" => callbacks::xthread_flood(n),

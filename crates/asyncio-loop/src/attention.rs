@@ -23,6 +23,10 @@ impl Reason {
     pub(crate) const DEBUG: Self = Self(1 << 3);
     /// The driver is polled in each iteration.
     pub(crate) const POLL_ALWAYS: Self = Self(1 << 4);
+    /// Somebody wants to know the loop's progress: each step is noted.
+    pub(crate) const PROGRESS: Self = Self(1 << 5);
+    /// Whatever makes steps be run with a look at them.
+    pub(crate) const WATCH_STEPS: Self = Self(Self::DEBUG.0 | Self::PROGRESS.0);
     /// Whatever makes the driver be polled before the next callback.
     pub(crate) const POLL_NOW: Self = Self(Self::POLL_ALWAYS.0 | Self::STOPPING.0 | Self::TIMERS_DUE.0);
 }

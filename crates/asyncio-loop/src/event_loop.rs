@@ -16,6 +16,7 @@ use crate::delay::{IntoDelay, nanos_of_secs, secs_of_nanos};
 use crate::exception::ExceptionContext;
 use crate::handle::{Handle, TimerHandle};
 use crate::poll_budget::PollBudget;
+use crate::progress::LoopProgress;
 use crate::ready_queue::{Entry, ReadyQueue, Stored};
 use crate::remote::{Inbox, LoopHandle, Message, Trigger};
 use crate::signals::SignalHandlers;
@@ -109,6 +110,8 @@ pub(crate) struct Core {
     pub(crate) state: Cell<State>,
     pub(crate) attention: Attention,
     pub(crate) budget: PollBudget,
+    /// Where the steps are noted, if anybody wants to know.
+    pub(crate) progress: RefCell<Option<LoopProgress>>,
     pub(crate) slow_callback: Cell<Duration>,
     pub(crate) exception_handler: RefCell<Option<ExceptionHandler>>,
     pub(crate) counters: Counters,
@@ -148,6 +151,7 @@ impl EventLoop {
             state: Cell::new(State::Idle),
             attention: Attention::new(),
             budget: PollBudget::new(),
+            progress: RefCell::default(),
             slow_callback: Cell::new(SLOW_CALLBACK),
             exception_handler: RefCell::default(),
             counters: Counters::default(),

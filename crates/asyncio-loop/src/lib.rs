@@ -15,6 +15,7 @@ mod handler;
 mod pending;
 mod policy;
 mod poll_budget;
+mod progress;
 mod ready_queue;
 mod remote;
 mod running;
@@ -37,6 +38,7 @@ pub use policy::{
     DefaultEventLoopPolicy, EventLoopPolicy, get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop,
     set_event_loop, set_event_loop_policy, try_get_running_loop,
 };
+pub use progress::{LoopProgress, StepUnderWay};
 pub use remote::{LoopHandle, RemoteCallHandle, Trigger};
 pub use statistics::LoopStatistics;
 pub use step::{Runnable, Step, StepData, StepVTable, TokenStep};

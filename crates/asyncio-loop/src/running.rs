@@ -235,11 +235,15 @@ impl EventLoop {
             self.poll(is_busy, limit).map_err(RunError::Driver)?;
         }
         let batch = core.ready.borrow().len();
-        if self.get_debug() {
-            self.run_batches(batch, false, |entry| self.run_timed(entry));
+        if core.attention.has(Reason::WATCH_STEPS) {
+            self.run_batches(batch, false, |entry| self.run_watched(entry));
         } else {
             self.run_batches(batch, may_go_on, |entry| self.run_entry(entry));
         }
+        if core.attention.is_calm() {
+            return Ok(());
+        }
+        self.note_end_of_steps();
         if core.attention.take(Reason::INTERRUPTED) { Err(RunError::Interrupted) } else { Ok(()) }
     }
 
@@ -426,11 +430,15 @@ impl EventLoop {
         }
     }
 
-    /// Runs one entry and reports it if it took too long.
-    fn run_timed(&self, entry: Entry) {
+    /// Runs one entry, for whoever asks for the loop's progress; in debug mode, reports it if it took too long.
+    fn run_watched(&self, entry: Entry) {
         let location = self.location_of(&entry);
         let begin = self.now();
+        self.note_step(location, time_of(begin));
         self.run_entry(entry);
+        if !self.get_debug() {
+            return;
+        }
         let took = Duration::from_nanos(u64::try_from(self.now() - begin).unwrap_or(0));
         if took >= self.core.slow_callback.get() {
             let place = location
@@ -499,6 +507,13 @@ impl Drop for Running<'_> {
         if !core.inbox.state().try_sleep() {
             self.event_loop.receive();
         }
+    }
+}
+
+impl EventLoop {
+    /// The time on the driver's clock.
+    pub(crate) fn loop_time(&self) -> LoopTime {
+        time_of(self.now())
     }
 }
 

@@ -4,10 +4,10 @@
 //! anyway, at the moment when somebody asks. Asking costs time in proportion to the number of tasks.
 //!
 //! Absent on purpose: frames. A suspended coroutine is a value, not a stack; what is known of it is its type, where its task was
-//! created, and what it waits for. And a loop that hangs inside a callback cannot look at itself: whoever needs that
-//! looks from another thread, on a higher floor.
+//! created, and what it waits for. And a loop that hangs inside a callback cannot look at itself: that is what `lookout` is for.
 
 use crate::current::current;
+use crate::lookout::Lookout;
 use crate::loop_tasks::LoopTasks;
 use crate::raw::{Header, TaskRef};
 use crate::task::AnyTask;
@@ -148,11 +148,14 @@ pub fn dump_tasks() -> TaskDump {
     TaskDump::of(&LoopTasks::running())
 }
 
-/// Writes a dump of the tasks to stderr each time `signal` comes in.
+/// Writes a dump of the tasks to stderr each time `signal` comes in, and word of a loop that hangs.
+#[track_caller]
 pub(crate) fn dump_on(event_loop: &EventLoop, signal: Signal) -> io::Result<()> {
-    event_loop.add_signal_handler(signal, || {
+    let lookout = Lookout::start(event_loop, signal)?;
+    event_loop.add_signal_handler(signal, move || {
         // Nobody is left to tell if stderr is closed.
         let _ = write!(io::stderr().lock(), "{}", dump_tasks());
+        lookout.dumped();
     })
 }
 

@@ -11,6 +11,7 @@ mod factory;
 mod future;
 mod gather;
 mod graph;
+mod lookout;
 mod loop_tasks;
 mod raw;
 mod runner;

@@ -10,9 +10,10 @@ pub use asyncio_executor::{
 };
 pub use asyncio_loop::{
     ClosedError, Context, ContextToken, ContextVar, DefaultEventLoopPolicy, Delay, EventLoop, EventLoopPolicy,
-    ExceptionContext, Handle, IntoDeadline, IntoDelay, IntoTimeout, LoopBuilder, LoopHandle, LoopStatistics,
-    NoLoopError, RemoteCallHandle, RunError, TimerHandle, Trigger, copy_context, get_event_loop, get_event_loop_policy,
-    get_running_loop, new_event_loop, set_event_loop, set_event_loop_policy, try_get_running_loop,
+    ExceptionContext, Handle, IntoDeadline, IntoDelay, IntoTimeout, LoopBuilder, LoopHandle, LoopProgress,
+    LoopStatistics, NoLoopError, RemoteCallHandle, RunError, StepUnderWay, TimerHandle, Trigger, copy_context,
+    get_event_loop, get_event_loop_policy, get_running_loop, new_event_loop, set_event_loop, set_event_loop_policy,
+    try_get_running_loop,
 };
 pub use asyncio_macros::{main, test};
 pub use asyncio_queue::{

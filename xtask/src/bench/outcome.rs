@@ -80,7 +80,7 @@ impl Finding {
         match self.workload.target {
             Target::Peer(factor) => Some(self.best(Side::Peer)?.summary.median * factor),
             Target::Raw(factor) => Some(self.best(Side::Raw)?.summary.median * factor),
-            Target::Bytes(bytes) => Some(bytes),
+            Target::Absolute(most) => Some(most),
         }
     }
 
@@ -88,7 +88,7 @@ impl Finding {
         match self.workload.target {
             Target::Peer(factor) => format!("{factor}x best peer"),
             Target::Raw(factor) => format!("{factor}x raw"),
-            Target::Bytes(_) => "absolute".to_owned(),
+            Target::Absolute(_) => "absolute".to_owned(),
         }
     }
 

@@ -27,8 +27,8 @@ pub(super) enum Target {
     Peer(f64),
     /// So many times what is done by hand.
     Raw(f64),
-    /// This much.
-    Bytes(f64),
+    /// This much, in the unit of the workload.
+    Absolute(f64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ impl Workload {
 
 /// All of them, in the order in which they are reported.
 pub(super) fn all() -> Vec<Workload> {
-    use Target::{Peer, Raw};
+    use Target::{Absolute, Peer, Raw};
     vec![
         task("spawn_join", 1_000_000, Peer(0.9)),
         task("spawn_await", 1_000_000, Peer(0.9)),
@@ -72,6 +72,7 @@ pub(super) fn all() -> Vec<Workload> {
         task("sem100", 500_000, Peer(0.6)),
         task("timers_fire", 1_000_000, Peer(0.7)),
         task("timers_cancel", 1_000_000, Peer(0.7)),
+        task("timer_churn_10k", 1_000_000, Absolute(50.0)),
         task("timeout_churn", 500_000, Peer(0.5)),
         on_cores("xthread", "xthread", "0,1", 20_000, Peer(1.0)),
         on_cores("xthread_same", "xthread_same", "0,1", 50_000, Peer(1.05)),
@@ -109,7 +110,7 @@ fn on_cores(name: &'static str, task: &'static str, cores: &'static str, n: u64,
 }
 
 fn memory(name: &'static str, bytes: f64) -> Workload {
-    Workload { name, kind: Kind::Memory { task: name }, n: 200_000, target: Target::Bytes(bytes) }
+    Workload { name, kind: Kind::Memory { task: name }, n: 200_000, target: Target::Absolute(bytes) }
 }
 
 fn echo(name: &'static str, conns: usize, bytes: usize, n: u64) -> Workload {

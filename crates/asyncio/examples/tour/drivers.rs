@@ -1,30 +1,60 @@
-//! Drivers: the same program on every one of them, and a day of timers on virtual time.
+//! Drivers: the same callbacks and the same coroutines on every one of them, and a day of timers on virtual time.
 
 use crate::{Done, say};
-use asyncio::EventLoop;
 use asyncio::driver::{Driver, PollingDriver, new_driver};
+use asyncio::{EventLoop, Queue, Runner, create_task, sleep, timeout};
 use asyncio_testing::{ScriptedDriver, VirtualClock};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
+/// What makes a driver.
+type Factory = fn() -> io::Result<Box<dyn Driver>>;
+
+/// The choice: epoll on Linux, what `polling` finds on this system, and a clock that jumps.
+const DRIVERS: [(&str, Factory); 3] = [
+    ("the platform's", new_driver),
+    ("polling", || Ok(Box::new(PollingDriver::new()?))),
+    ("virtual time", || Ok(Box::new(ScriptedDriver::new(&VirtualClock::new())))),
+];
+
 pub(crate) fn tour() -> io::Result<Done> {
-    let clock = VirtualClock::new();
-    let drivers: [(&str, Box<dyn Driver>); 3] = [
-        ("the platform's", new_driver()?),
-        ("polling", Box::new(PollingDriver::new()?)),
-        ("virtual time", Box::new(ScriptedDriver::new(&clock))),
-    ];
     let mut traces = Vec::new();
-    for (name, driver) in drivers {
-        let event_loop = EventLoop::builder().driver(driver).build()?;
-        let trace = scheduling(&event_loop)?;
-        say(format_args!("{name}: {trace}"));
-        traces.push(trace);
+    for (name, driver) in DRIVERS {
+        let event_loop = EventLoop::builder().driver(driver()?).build()?;
+        let callbacks = scheduling(&event_loop)?;
+        // One argument: nothing else of the program knows what it runs on.
+        let mut runner =
+            Runner::builder().loop_factory(move || EventLoop::builder().driver(driver()?).build()).build()?;
+        let coroutines = runner.run(coroutines())?;
+        runner.close();
+        say(format_args!("{name}: {callbacks}; {coroutines}"));
+        traces.push((callbacks, coroutines));
     }
     assert!(traces.windows(2).all(|pair| pair[0] == pair[1]), "drivers differ: {traces:?}");
     let timers = a_day()?;
     Ok(Done::new(traces.len(), format!("drivers, one order; {timers} timers of a virtual day")))
+}
+
+/// A producer, a consumer and a limit; what happened is the same everywhere.
+async fn coroutines() -> String {
+    let (sender, mut receiver) = Queue::new(1).split();
+    let producer = create_task(async move {
+        for item in ["one", "two", "three"] {
+            sleep(0.001).await;
+            sender.put(item).await.expect("somebody receives");
+        }
+        sleep(60).await;
+    });
+    let mut trace = Vec::new();
+    while trace.len() < 3 {
+        trace.extend(receiver.next().await);
+    }
+    trace.push(if timeout(0.005, receiver.next()).await.is_err() { "timed out" } else { "a fourth" });
+    producer.cancel();
+    trace.push(if producer.await.is_err() { "cancelled" } else { "done" });
+    assert_eq!(trace, ["one", "two", "three", "timed out", "cancelled"]);
+    trace.join(", ")
 }
 
 /// A program whose order is the same everywhere.

@@ -1,4 +1,4 @@
-//! A tour of asyncio for Rust: every floor that exists, on real sockets, threads, signals and timers.
+//! A tour of asyncio for Rust: every floor that exists, on real sockets, threads, signals, files and timers.
 //!
 //! Run with `cargo run --release --example tour`. Each part prints what it does and checks what came of it; a table of all
 //! parts ends the tour. Exits with 0 only if every check holds.
@@ -6,11 +6,18 @@
 #![expect(clippy::print_stdout, reason = "a tour is there to be read")]
 
 mod callbacks;
+mod cancellation;
 mod context;
 mod descriptors;
 mod drivers;
+mod executor;
+mod groups;
+mod locks;
 mod panics;
+mod queues;
+mod runner;
 mod signals;
+mod tasks;
 mod threads;
 mod timers;
 
@@ -33,7 +40,7 @@ impl Done {
 type Part = (&'static str, fn() -> io::Result<Done>);
 
 /// From the ground up. A new floor adds its parts at the end.
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 15] = [
     ("callbacks", callbacks::tour),
     ("timers", timers::tour),
     ("descriptors", descriptors::tour),
@@ -42,6 +49,13 @@ const PARTS: [Part; 8] = [
     ("context", context::tour),
     ("panics", panics::tour),
     ("drivers", drivers::tour),
+    ("tasks", tasks::tour),
+    ("cancellation", cancellation::tour),
+    ("groups", groups::tour),
+    ("runner", runner::tour),
+    ("locks", locks::tour),
+    ("executor", executor::tour),
+    ("queues", queues::tour),
 ];
 
 fn main() -> io::Result<()> {

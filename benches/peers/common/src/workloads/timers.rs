@@ -1,7 +1,7 @@
 //! Timers that fire and timers that do not.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -40,6 +40,45 @@ pub(super) async fn timers_cancel<P: Peer>(n: u64) -> Outcome {
     .await;
     drop(timers);
     clock.stop()
+}
+
+/// How many timers are pending all the time in `timer_churn_10k`.
+const LIVE: u64 = 10_000;
+/// Timers between two yields: fewer than tokio lets a task register in one step.
+const BATCH: u64 = 100;
+
+/// One timer more, set and cancelled over and over, while others are pending.
+pub(super) async fn timer_churn_10k<P: Peer>(n: u64) -> Outcome {
+    let mut random = Random::default();
+    let mut timer = || P::sleep(Duration::from_micros(10_000_000 + random.below(10_000_000)));
+    let mut live = Vec::new();
+    for _ in 0..LIVE / BATCH {
+        poll_fn(|cx| {
+            for _ in 0..BATCH {
+                let mut timer = Box::pin(timer());
+                assert!(timer.as_mut().poll(cx).is_pending());
+                live.push(timer);
+            }
+            Poll::Ready(())
+        })
+        .await;
+        P::yield_now().await;
+    }
+    let clock = Clock::start();
+    for done in (0..n).step_by(BATCH as usize) {
+        poll_fn(|cx| {
+            for _ in done..n.min(done + BATCH) {
+                let mut timer = pin!(timer());
+                assert!(timer.as_mut().poll(cx).is_pending());
+            }
+            Poll::Ready(())
+        })
+        .await;
+        P::yield_now().await;
+    }
+    let outcome = clock.stop();
+    assert_eq!(live.len() as u64, LIVE);
+    outcome
 }
 
 pub(super) async fn timeout_churn<P: Peer>(n: u64) -> Outcome {
