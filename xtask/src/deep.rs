@@ -51,7 +51,9 @@ fn loom(workspace: &Workspace) -> Result<Report, Error> {
         let mut command = workspace.cargo();
         command.args(["test", "--release", "--lib", "--package", name, "loom"]);
         // `loom` is what crates outside of the project call it.
-        command.env("RUSTFLAGS", "--cfg asyncio_loom --cfg loom").env("CARGO_TARGET_DIR", workspace.target().join("loom"));
+        command
+            .env("RUSTFLAGS", "--cfg asyncio_loom --cfg loom")
+            .env("CARGO_TARGET_DIR", workspace.target().join("loom"));
         report.merge(count_tests(&mut command)?);
     }
     Ok(report)

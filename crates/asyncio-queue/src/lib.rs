@@ -9,6 +9,8 @@ mod statistics;
 mod core;
 mod storage;
 
+pub mod threadsafe;
+
 pub use error::{GetError, PutError, QueueEmpty, QueueFull, QueueShutDown, TaskDoneError};
 pub use halves::{Receiver, Sender};
 pub use queue::{LifoQueue, PriorityQueue, Queue};

@@ -40,6 +40,12 @@ pub mod prelude {
     pub use asyncio_tasks::{LoopHandleExt, LoopTasksExt};
 }
 
+/// Primitives that several threads use at once: their tasks by `.await`, and plain threads by blocking.
+pub mod threadsafe {
+    pub use asyncio_queue::threadsafe::{LifoQueue, PriorityQueue, Queue};
+    pub use asyncio_sync::threadsafe::{Event, EventWait, Semaphore, SemaphoreAcquire, SemaphorePermit};
+}
+
 /// What a loop stands on: for those who choose a driver, or write one.
 pub mod driver {
     #[cfg(target_os = "linux")]
