@@ -16,8 +16,9 @@ pub use asyncio_loop::{
 };
 pub use asyncio_macros::{main, test};
 pub use asyncio_queue::{
-    GetError, LifoQueue, PriorityQueue, PutError, Queue, QueueEmpty, QueueFull, QueueShutDown, QueueStatistics,
-    Receiver, Sender, TaskDoneError,
+    Broadcast, BroadcastGetError, BroadcastGetNowaitError, BroadcastNext, BroadcastStatistics, GetError, Lagged,
+    LifoQueue, PriorityQueue, PutError, Queue, QueueEmpty, QueueFull, QueueShutDown, QueueStatistics, Receiver, Sender,
+    Subscriber, TaskDoneError,
 };
 pub use asyncio_sync::{
     Barrier, BarrierStatistics, BoundedSemaphore, BrokenBarrierError, Condition, ConditionAcquire, ConditionGuard,
