@@ -15,7 +15,7 @@ use crate::test::count_tests;
 use std::process::Command;
 
 /// Crates with loom models: unit tests with `loom` in their path.
-const MODELLED: [&str; 2] = ["asyncio-loop", "asyncio-tasks"];
+const MODELLED: [&str; 5] = ["asyncio-loop", "asyncio-tasks", "asyncio-executor", "asyncio-sync", "asyncio-queue"];
 
 /// Crates whose tests run under sanitizers.
 const SANITIZED: [&str; 5] = ["asyncio-driver", "asyncio-loop", "asyncio-tasks", "asyncio-sync", "asyncio-queue"];
@@ -50,7 +50,10 @@ fn loom(workspace: &Workspace) -> Result<Report, Error> {
     for name in MODELLED {
         let mut command = workspace.cargo();
         command.args(["test", "--release", "--lib", "--package", name, "loom"]);
-        command.env("RUSTFLAGS", "--cfg asyncio_loom").env("CARGO_TARGET_DIR", workspace.target().join("loom"));
+        // `loom` is what crates outside of the project call it.
+        command
+            .env("RUSTFLAGS", "--cfg asyncio_loom --cfg loom")
+            .env("CARGO_TARGET_DIR", workspace.target().join("loom"));
         report.merge(count_tests(&mut command)?);
     }
     Ok(report)

@@ -1,5 +1,6 @@
 //! How asyncio does what the shared workloads need.
 
+use asyncio::prelude::*;
 use asyncio::{Lock, Queue, Semaphore, Task};
 use peers_common::Peer;
 use std::future::{self, Future};
@@ -21,8 +22,8 @@ impl<T> Drop for End<T> {
 pub(crate) struct Asyncio;
 
 impl Peer for Asyncio {
-    /// Floors that do not stand yet. (The `xthread*` workloads and `callsoon` are done by callbacks.)
-    const UNSUPPORTED: &[&str] = &["blocking_rtt", "blocking_conc", "subproc_seq", "subproc_conc"];
+    /// A floor that does not stand yet. (The `xthread*` workloads and `callsoon` are done by callbacks.)
+    const UNSUPPORTED: &[&str] = &["subproc_seq", "subproc_conc"];
 
     type Join<T: 'static> = Task<T>;
     type Sender<T: 'static> = End<T>;
@@ -109,5 +110,10 @@ impl Peer for Asyncio {
 
     fn next_post((): &mut ()) -> impl Future<Output = Option<u64>> {
         future::pending()
+    }
+
+    fn blocking(job: impl FnOnce() + Send + 'static) -> impl Future<Output = ()> + 'static {
+        let running = asyncio::get_running_loop().run_in_executor(None, job).expect("nobody shuts the executor down");
+        async move { running.await.expect("nobody cancels it") }
     }
 }

@@ -208,31 +208,34 @@ impl<'a> Future for CapacityAcquire<'a> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let limiter = this.limiter;
-        let Some(wait) = &mut this.wait else {
-            if limiter.knows(&this.borrower) {
-                return Poll::Ready(Err(AlreadyBorrowed));
-            }
-            if limiter.has_place() && limiter.queue.waiting() == 0 {
-                return Poll::Ready(Ok(limiter.take(&this.borrower)));
-            }
-            limiter.waiting.borrow_mut().push(this.borrower.clone());
-            this.wait = Some(limiter.queue.wait_now(cx));
-            return Poll::Pending;
-        };
-        match Pin::new(wait).poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => {
+        if let Some(wait) = &mut this.wait {
+            if Pin::new(&mut *wait).poll(cx).is_ready() {
                 this.wait = None;
                 remove(&limiter.waiting, &this.borrower);
                 limiter.promised.set(limiter.promised.get() - 1);
-                Poll::Ready(Ok(limiter.take(&this.borrower)))
+                return Poll::Ready(Ok(limiter.take(&this.borrower)));
             }
+            if wait.state() != WaiterState::Cancelled {
+                return Poll::Pending;
+            }
+            // The future was kept beyond a cancellation, by reference: it waits anew.
+            this.leave();
         }
+        if limiter.knows(&this.borrower) {
+            return Poll::Ready(Err(AlreadyBorrowed));
+        }
+        if limiter.has_place() && limiter.queue.waiting() == 0 {
+            return Poll::Ready(Ok(limiter.take(&this.borrower)));
+        }
+        limiter.waiting.borrow_mut().push(this.borrower.clone());
+        this.wait = Some(limiter.queue.wait_now(cx));
+        Poll::Pending
     }
 }
 
-impl Drop for CapacityAcquire<'_> {
-    fn drop(&mut self) {
+impl CapacityAcquire<'_> {
+    /// Leaves the queue without a place.
+    fn leave(&mut self) {
         let Some(mut wait) = self.wait.take() else { return };
         let was_promised = wait.state() == WaiterState::Woken;
         wait.leave();
@@ -241,6 +244,12 @@ impl Drop for CapacityAcquire<'_> {
             self.limiter.promised.set(self.limiter.promised.get() - 1);
         }
         self.limiter.promise();
+    }
+}
+
+impl Drop for CapacityAcquire<'_> {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

@@ -5,7 +5,8 @@ mod support {
 }
 
 use asyncio_executor::CapacityLimiter;
-use asyncio_tasks::{LoopTasksExt as _, create_task, sleep};
+use asyncio_tasks::{LoopTasksExt as _, catch_cancelled, create_task, sleep};
+use std::pin::pin;
 use std::rc::Rc;
 use support::virtual_time::virtual_loop;
 
@@ -100,5 +101,26 @@ fn the_total_can_be_changed_while_it_is_in_use() {
         for task in tasks {
             task.await.unwrap();
         }
+    });
+}
+
+#[test]
+fn an_acquire_that_is_kept_beyond_a_cancellation_waits_anew() {
+    run(async {
+        let limiter = Rc::new(CapacityLimiter::new(1));
+        let place = limiter.acquire_on_behalf_of("first").await.unwrap();
+        let borrowing = limiter.clone();
+        let stubborn = create_task(async move {
+            let mut acquire = pin!(borrowing.acquire_on_behalf_of("stubborn"));
+            assert!(catch_cancelled(acquire.as_mut()).await.is_err());
+            acquire.await.unwrap().borrower().to_string()
+        });
+        sleep(0).await;
+        stubborn.cancel();
+        sleep(1).await;
+        assert_eq!(limiter.statistics().waiting, ["stubborn"]);
+        drop(place);
+        assert_eq!(stubborn.await.unwrap(), "stubborn");
+        assert!(limiter.statistics().holders.is_empty());
     });
 }

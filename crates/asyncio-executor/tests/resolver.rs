@@ -1,5 +1,9 @@
 //! Looking names up.
 
+mod support {
+    pub(crate) mod gate;
+}
+
 use asyncio_executor::{
     AddrInfo, AddrInfoQuery, AddressFamily, Lookup, LoopExecutorExt as _, ResolveError, Resolver, SocketKind,
     SystemResolver, ThreadPoolExecutor,
@@ -7,6 +11,7 @@ use asyncio_executor::{
 use asyncio_loop::get_running_loop;
 use asyncio_tasks::run;
 use std::net::SocketAddr;
+use support::gate::Gate;
 
 /// Answers nothing: whoever asks it fails the test.
 struct Nobody;
@@ -71,6 +76,25 @@ fn what_the_system_answers_for_an_address_is_what_is_answered_without_it() {
             (query.host, query.port, query.kind, query.flags) = (Some(host.into()), Some("80".into()), kind, 4);
             assert_eq!(system.getaddrinfo(query).await.unwrap(), ours, "{host} {kind:?}");
         }
+    });
+}
+
+/// A name server that does not answer keeps threads of the resolver only; and jobs that do not end keep no look-up waiting.
+#[test]
+fn looking_names_up_and_other_jobs_have_no_thread_in_common() {
+    run(async {
+        let event_loop = get_running_loop();
+        let (pool, gate) = (ThreadPoolExecutor::new(1), Gate::default());
+        event_loop.set_default_executor(pool.clone());
+        let look_up = async || event_loop.getaddrinfo("localhost", 80).kind(SocketKind::Stream).await.unwrap();
+        look_up().await;
+        assert_eq!(pool.statistics().threads, 0, "a look-up uses no thread of the default executor");
+        let waiting = gate.clone();
+        let stuck = event_loop.run_in_executor(None, move || waiting.pass()).unwrap();
+        gate.wait_for(1);
+        look_up().await;
+        gate.open();
+        stuck.await.unwrap();
     });
 }
 

@@ -1,7 +1,7 @@
 //! What queues cost, by counting allocations.
 
 use asyncio_loop::EventLoop;
-use asyncio_queue::{LifoQueue, PriorityQueue, Queue};
+use asyncio_queue::{Broadcast, LifoQueue, PriorityQueue, Queue, threadsafe};
 use asyncio_tasks::LoopTasksExt;
 use asyncio_testing::{CountingAllocator, ScriptedDriver, VirtualClock, count_allocations};
 use std::pin::pin;
@@ -16,6 +16,8 @@ const ROUNDS: u64 = 10_000;
 #[test]
 fn put_and_get_without_waiting_allocate_nothing() {
     let (queue, stack, heap) = (Queue::new(4), LifoQueue::new(4), PriorityQueue::new(4));
+    let (shared, news) = (threadsafe::Queue::new(4), Broadcast::new(4));
+    let mut subscriber = news.subscribe();
     let cx = &mut Context::from_waker(Waker::noop());
     let mut round = |n| {
         assert!(pin!(queue.put(n)).poll(cx).is_ready());
@@ -26,6 +28,10 @@ fn put_and_get_without_waiting_allocate_nothing() {
         assert!(pin!(heap.get()).poll(cx).is_ready());
         queue.task_done();
         assert!(pin!(queue.join()).poll(cx).is_ready());
+        assert!(pin!(shared.put(n)).poll(cx).is_ready());
+        assert!(pin!(shared.get()).poll(cx).is_ready());
+        assert!(pin!(news.put(n)).poll(cx).is_ready());
+        assert!(pin!(subscriber.get()).poll(cx).is_ready());
     };
     (0..10).for_each(&mut round);
     let ((), counts) = count_allocations(|| (0..ROUNDS).for_each(&mut round));
@@ -33,7 +39,7 @@ fn put_and_get_without_waiting_allocate_nothing() {
 }
 
 #[test]
-fn items_that_are_waited_for_allocate_nothing() {
+fn an_item_that_is_waited_for_costs_one_wake_and_no_allocation() {
     let event_loop = EventLoop::builder().driver(Box::new(ScriptedDriver::new(&VirtualClock::new()))).build().unwrap();
     let (there, back) = (Rc::new(Queue::new(1)), Rc::new(Queue::new(1)));
     let (there_too, back_too) = (there.clone(), back.clone());
@@ -51,17 +57,19 @@ fn items_that_are_waited_for_allocate_nothing() {
         };
         round_trips(0, 10).await;
         let mut measured = pin!(round_trips(10, ROUNDS));
-        let mut allocated = 0;
+        let (mut allocated, mut polls) = (0, 0);
         std::future::poll_fn(|cx| {
             let (outcome, counts) = count_allocations(|| measured.as_mut().poll(cx));
             allocated += counts.allocations;
+            polls += 1;
             outcome
         })
         .await;
         there.shutdown(false);
         echo.await.unwrap();
-        allocated
+        (allocated, polls)
     };
-    assert_eq!(event_loop.run_until_complete(main).unwrap(), 0);
+    // No allocation, and one wake for each item that is waited for.
+    assert_eq!(event_loop.run_until_complete(main).unwrap(), (0, ROUNDS - 10 + 1));
     event_loop.close().unwrap();
 }

@@ -11,6 +11,8 @@ mod semaphore;
 
 mod barrier;
 
+pub mod threadsafe;
+
 pub use barrier::{Barrier, BarrierStatistics, BrokenBarrierError};
 pub use condition::{Condition, ConditionAcquire, ConditionGuard, ConditionStatistics, NotifyError};
 pub use event::{Event, EventStatistics, EventWait};

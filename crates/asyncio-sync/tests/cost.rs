@@ -1,9 +1,10 @@
 //! What the primitives cost, by counting: allocations and wake-ups.
 
 use asyncio_loop::EventLoop;
-use asyncio_sync::{Barrier, Condition, Event, Lock, Semaphore};
+use asyncio_sync::{Barrier, Condition, Event, Lock, Semaphore, threadsafe};
 use asyncio_tasks::{LoopTasksExt, create_task, yield_now};
 use asyncio_testing::{CountingAllocator, ScriptedDriver, VirtualClock, count_allocations};
+use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Waker};
@@ -43,7 +44,10 @@ fn run(main: impl Future<Output = ()> + 'static) {
 fn what_need_not_wait_allocates_nothing() {
     let (lock, semaphore, event, barrier) = (Lock::new(0), Semaphore::new(2), Event::new(), Barrier::new(1));
     let condition = Condition::new(0);
+    let (shared_event, shared_semaphore) = (threadsafe::Event::new(), threadsafe::Semaphore::new(2));
     event.set();
+    shared_event.set();
+    shared_semaphore.release(); // Its queue is allocated when it is first looked at.
     let cx = &mut Context::from_waker(Waker::noop());
     let ((), counts) = count_allocations(|| {
         for _ in 0..ROUNDS {
@@ -52,6 +56,8 @@ fn what_need_not_wait_allocates_nothing() {
             assert!(pin!(event.wait()).poll(cx).is_ready());
             assert!(pin!(barrier.wait()).poll(cx).is_ready());
             assert!(pin!(condition.acquire()).poll(cx).is_ready());
+            assert!(pin!(shared_event.wait()).poll(cx).is_ready());
+            assert!(pin!(shared_semaphore.acquire()).poll(cx).is_ready());
         }
     });
     assert_eq!((counts.allocations, counts.deallocations), (0, 0));
@@ -121,5 +127,75 @@ fn waiting_for_a_condition_allocates_nothing() {
         .await;
         assert_eq!(allocated, 0);
         other.cancel();
+    });
+}
+
+/// What tasks have cost: how often they were resumed, and what they have allocated then.
+#[derive(Default)]
+struct Spent {
+    polls: Cell<u64>,
+    allocations: Cell<u64>,
+}
+
+impl Spent {
+    async fn count(&self, future: impl Future<Output = ()>) {
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            let (outcome, counts) = count_allocations(|| future.as_mut().poll(cx));
+            self.polls.set(self.polls.get() + 1);
+            self.allocations.set(self.allocations.get() + counts.allocations);
+            outcome
+        })
+        .await;
+    }
+}
+
+/// `TASKS` tasks hold something `ROUNDS` times each over a yield; gives how often they were resumed for anything but their
+/// beginning and their yields, and what all of them have allocated.
+async fn contended(hold: impl AsyncFn() + 'static) -> (u64, u64) {
+    let (spent, hold) = (Rc::new(Spent::default()), Rc::new(hold));
+    // Grows what grows: the tables of waits and of ready tasks.
+    for rounds in [10, ROUNDS] {
+        spent.polls.set(0);
+        spent.allocations.set(0);
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let (spent, hold) = (spent.clone(), hold.clone());
+                create_task(async move {
+                    spent
+                        .count(async {
+                            for _ in 0..rounds {
+                                hold().await;
+                            }
+                        })
+                        .await;
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }
+    (spent.polls.get() - TASKS - TASKS * ROUNDS, spent.allocations.get())
+}
+
+const TASKS: u64 = 10;
+
+#[test]
+fn a_contended_hand_over_costs_one_wake_and_no_allocation() {
+    run(async {
+        let lock = Lock::new(());
+        let locked = contended(async move || {
+            let _guard = lock.acquire().await;
+            yield_now().await;
+        });
+        // Everybody but the first one has to wait, every time.
+        assert_eq!(locked.await, (TASKS * ROUNDS - 1, 0));
+        let semaphore = Semaphore::new(3);
+        let permitted = contended(async move || {
+            let _permit = semaphore.acquire().await;
+            yield_now().await;
+        });
+        assert_eq!(permitted.await, (TASKS * ROUNDS - 3, 0));
     });
 }

@@ -17,8 +17,9 @@ pub use asyncio_loop::{
 };
 pub use asyncio_macros::{main, test};
 pub use asyncio_queue::{
-    GetError, LifoQueue, PriorityQueue, PutError, Queue, QueueEmpty, QueueFull, QueueShutDown, QueueStatistics,
-    Receiver, Sender, TaskDoneError,
+    Broadcast, BroadcastGetError, BroadcastGetNowaitError, BroadcastNext, BroadcastStatistics, GetError, Lagged,
+    LifoQueue, PriorityQueue, PutError, Queue, QueueEmpty, QueueFull, QueueShutDown, QueueStatistics, Receiver, Sender,
+    Subscriber, TaskDoneError,
 };
 pub use asyncio_sync::{
     Barrier, BarrierStatistics, BoundedSemaphore, BrokenBarrierError, Condition, ConditionAcquire, ConditionGuard,
@@ -39,6 +40,12 @@ pub use asyncio_tasks::{
 pub mod prelude {
     pub use asyncio_executor::LoopExecutorExt;
     pub use asyncio_tasks::{LoopHandleExt, LoopTasksExt};
+}
+
+/// Primitives that several threads use at once: their tasks by `.await`, and plain threads by blocking.
+pub mod threadsafe {
+    pub use asyncio_queue::threadsafe::{LifoQueue, PriorityQueue, Queue};
+    pub use asyncio_sync::threadsafe::{Event, EventWait, Semaphore, SemaphoreAcquire, SemaphorePermit};
 }
 
 /// What a loop stands on: for those who choose a driver, or write one.
