@@ -230,12 +230,14 @@ impl ContextSnapshot {
     /// Whether no variable is set in the current context.
     #[must_use]
     pub fn is_current_empty() -> bool {
-        CURRENT.with_borrow(Self::is_empty)
+        CURRENT.try_with(|values| values.borrow().is_empty()).unwrap_or(true)
     }
 
     /// Exchanges these values with the thread's current ones. Code that enters a context does it twice: before and after.
+    ///
+    /// When the thread has ended there are none any more: then nothing is exchanged.
     pub fn exchange(&mut self) {
-        CURRENT.with_borrow_mut(|current| std::mem::swap(current, self));
+        let _ = CURRENT.try_with(|current| std::mem::swap(&mut *current.borrow_mut(), self));
     }
 
     /// Whether no variable is set.
@@ -279,9 +281,11 @@ thread_local! {
     static CURRENT: RefCell<ContextSnapshot> = const { RefCell::new(ContextSnapshot(None)) };
 }
 
-/// Sets or removes a variable in the current context, and returns its value from before.
+/// Sets or removes a variable in the current context, and returns its value from before. When the thread has ended there is no
+/// context any more, and `value` is dropped.
 fn replace(id: u64, value: Option<Value>) -> Option<Value> {
-    CURRENT.with_borrow_mut(|current| {
+    let previous = CURRENT.try_with(|current| {
+        let mut current = current.borrow_mut();
         let mut values = current.0.take().unwrap_or_default();
         let own = Rc::make_mut(&mut values);
         let previous = match (own.binary_search_by_key(&id, |(id, _)| *id), value) {
@@ -295,7 +299,8 @@ fn replace(id: u64, value: Option<Value>) -> Option<Value> {
         };
         *current = ContextSnapshot((!values.is_empty()).then_some(values));
         previous
-    })
+    });
+    previous.ok().flatten()
 }
 
 /// The value itself; a copy if another context still holds it.

@@ -327,7 +327,9 @@ pub(crate) fn wake(id: WaitId) -> bool {
 
 /// Decides a wait for something that can itself end cancelled, and resumes who waits. `false` if it was decided before.
 pub(crate) fn settle(id: WaitId, cancelled: Option<&CancelledError>) -> bool {
-    let resume = WAITS.with_borrow_mut(|waits| {
+    // The table is gone at the end of the thread, and with it the waits.
+    let resume = WAITS.try_with(|waits| {
+        let mut waits = waits.borrow_mut();
         let wait = waits.get_mut(id)?;
         let own_request = match wait.state {
             WaitState::Waiting => false,
@@ -346,7 +348,7 @@ pub(crate) fn settle(id: WaitId, cancelled: Option<&CancelledError>) -> bool {
         let frozen = if own_request { wait.task.clone() } else { None };
         Some((Resume::of(wait), frozen))
     });
-    let Some((resume, frozen)) = resume else { return false };
+    let Ok(Some((resume, frozen))) = resume else { return false };
     resume.go();
     if let Some(task) = frozen {
         task.schedule();
@@ -356,8 +358,8 @@ pub(crate) fn settle(id: WaitId, cancelled: Option<&CancelledError>) -> bool {
 
 /// As `settle`, for the wait in a slot, which exists.
 pub(crate) fn settle_slot(slot: u32, cancelled: Option<&CancelledError>) {
-    let id = WAITS.with_borrow_mut(|waits| waits.in_slot_mut(slot).map(|(id, _)| id));
-    if let Some(id) = id {
+    let id = WAITS.try_with(|waits| waits.borrow_mut().in_slot_mut(slot).map(|(id, _)| id));
+    if let Ok(Some(id)) = id {
         settle(id, cancelled);
     }
 }
@@ -464,7 +466,9 @@ pub(crate) fn scopes_of_cancelled(task: &TaskRef) -> Vec<u32> {
 /// Cancels the waits of a suspended task, or those in one of its scopes; says whether any of them has accepted.
 pub(crate) fn cancel_all(task: &TaskRef, within: Option<Token>, error: &CancelledError) -> bool {
     let mut ids = Vec::new();
-    WAITS.with_borrow_mut(|waits| {
+    // The table is gone at the end of the thread, and with it the waits.
+    let _ = WAITS.try_with(|waits| {
+        let mut waits = waits.borrow_mut();
         let mut slot = task.state.first_wait.get();
         while let Some((id, wait)) = waits.in_slot_mut(slot) {
             if within.is_none_or(|scope| scopes::is_in(scope, wait.scope)) {
