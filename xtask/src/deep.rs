@@ -1,8 +1,8 @@
 //! `deep`: loom models of what crosses threads, and the tests of the lower floors under sanitizers. Not part of `ci`: it takes minutes.
 //!
-//! Sanitizers need a nightly toolchain. std itself is not instrumented, for that would take its sources: AddressSanitizer does not need
-//! it; ThreadSanitizer may report std's own synchronisation, which `tsan.supp` beside this crate's manifest keeps quiet. What the project's own
-//! atomics promise is checked by loom.
+//! Sanitizers need a nightly toolchain, and ThreadSanitizer needs the sources of std beside it: it must see the synchronisation inside
+//! std's locks and channels, or it would report what they order, so std is built with it. AddressSanitizer takes std as it comes. What the
+//! project's own atomics promise is checked by loom, too.
 //!
 //! Counts the tests that ran; a command that ran none has failed.
 
@@ -12,19 +12,26 @@ use crate::metadata::Workspace;
 use crate::process;
 use crate::report::Report;
 use crate::test::count_tests;
+use std::path::Path;
 use std::process::Command;
 
 /// Crates with loom models: unit tests with `loom` in their path.
 const MODELLED: [&str; 5] = ["asyncio-loop", "asyncio-tasks", "asyncio-executor", "asyncio-sync", "asyncio-queue"];
 
 /// Crates whose tests run under sanitizers.
-const SANITIZED: [&str; 5] = ["asyncio-driver", "asyncio-loop", "asyncio-tasks", "asyncio-sync", "asyncio-queue"];
+const SANITIZED: [&str; 6] =
+    ["asyncio-driver", "asyncio-loop", "asyncio-tasks", "asyncio-sync", "asyncio-executor", "asyncio-queue"];
 
-/// Tests that a sanitizer cannot bear, each with the reason.
-const SKIPPED: [(&str, &str); 2] = [
+/// Tests that no sanitizer can bear, by a part of their name, each with the reason.
+const SKIPPED: [(&str, &str); 3] = [
     ("alloc", "they count allocations, and the sanitizer's allocator makes its own"),
+    ("reaches_the_kernel", "it counts system calls, and the sanitizer's thread makes its own"),
     ("fork", "a forked child has none of the sanitizer's threads"),
 ];
+
+/// The same for ThreadSanitizer alone.
+const SKIPPED_BY_TSAN: [(&str, &str); 1] =
+    [("interrupts::", "a signal to the process is held back for as long as the thread that gets it sleeps in a futex")];
 
 /// Runs one of the checks; `false` if it failed.
 pub(crate) fn run(workspace: &Workspace, what: &str) -> Result<bool, Error> {
@@ -60,33 +67,39 @@ fn loom(workspace: &Workspace) -> Result<Report, Error> {
 }
 
 fn asan(workspace: &Workspace) -> Result<Report, Error> {
-    sanitized(workspace, "address", "-Zsanitizer=address")
+    sanitized(workspace, "address", &[], &[])
 }
 
 fn tsan(workspace: &Workspace) -> Result<Report, Error> {
-    // Std is not built with the sanitizer, which the compiler would refuse to link with.
-    sanitized(workspace, "thread", "-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer")
+    if !nightly_has_std_sources(workspace) {
+        let mut report = Report::default();
+        report.fail("needs the sources of std: `rustup toolchain install nightly --component rust-src`");
+        return Ok(report);
+    }
+    sanitized(workspace, "thread", &["-Zbuild-std"], &SKIPPED_BY_TSAN)
 }
 
-fn sanitized(workspace: &Workspace, name: &str, flags: &str) -> Result<Report, Error> {
+fn sanitized(workspace: &Workspace, name: &str, options: &[&str], skipped: &[(&str, &str)]) -> Result<Report, Error> {
     let mut report = Report::default();
-    let Some(host) = nightly_host(workspace)? else {
+    let Some(host) = nightly_host(workspace) else {
         report.fail("needs a nightly toolchain: `rustup toolchain install nightly`");
         return Ok(report);
     };
     for package in SANITIZED {
         let mut command = nightly(workspace, "cargo");
         // The target is named so that build scripts and macros are not instrumented.
-        command.args(["test", "--no-fail-fast", "--tests", "--package", package, "--target", &host, "--"]);
-        for (test, _) in SKIPPED {
+        command
+            .args(["test", "--no-fail-fast", "--tests", "--package", package, "--target", &host])
+            .args(options)
+            .arg("--");
+        for (test, _) in SKIPPED.iter().chain(skipped) {
             command.args(["--skip", test]);
         }
-        let suppressed = |name: &str| format!("suppressions={}", workspace.root().join("xtask").join(name).display());
+        let leaks = workspace.root().join("xtask").join("lsan.supp");
         command
-            .env("RUSTFLAGS", flags)
+            .env("RUSTFLAGS", format!("-Zsanitizer={name}"))
             .env("CARGO_TARGET_DIR", workspace.target().join(format!("sanitizer-{name}")))
-            .env("LSAN_OPTIONS", suppressed("lsan.supp"))
-            .env("TSAN_OPTIONS", suppressed("tsan.supp"))
+            .env("LSAN_OPTIONS", format!("suppressions={}", leaks.display()))
             // Models that take seconds take minutes here.
             .env("PROPTEST_CASES", "32");
         report.merge(count_tests(&mut command)?);
@@ -106,11 +119,22 @@ fn nightly(workspace: &Workspace, program: &str) -> Command {
 }
 
 /// The platform of the nightly toolchain, if there is one.
-fn nightly_host(workspace: &Workspace) -> Result<Option<String>, Error> {
-    let mut command = nightly(workspace, "rustc");
-    let mut host = None;
-    let succeeded = process::lines(command.arg("-vV"), |line| {
-        host = line.strip_prefix("host: ").map(str::to_owned).or(host.take());
+fn nightly_host(workspace: &Workspace) -> Option<String> {
+    ask_nightly(workspace, &["-vV"])?.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned)
+}
+
+/// Whether the sources of std are there, to be built anew.
+fn nightly_has_std_sources(workspace: &Workspace) -> bool {
+    let sysroot = ask_nightly(workspace, &["--print", "sysroot"]);
+    sysroot.is_some_and(|sysroot| Path::new(sysroot.trim_end()).join("lib/rustlib/src/rust/library/std").is_dir())
+}
+
+/// What the nightly compiler prints; nothing if there is none.
+fn ask_nightly(workspace: &Workspace, arguments: &[&str]) -> Option<String> {
+    let mut lines = String::new();
+    let succeeded = process::lines(nightly(workspace, "rustc").args(arguments), |line| {
+        lines.push_str(line);
+        lines.push('\n');
     });
-    Ok(host.filter(|_| matches!(succeeded, Ok(true))))
+    matches!(succeeded, Ok(true)).then_some(lines)
 }

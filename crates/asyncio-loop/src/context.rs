@@ -238,9 +238,12 @@ impl ContextSnapshot {
     }
 
     /// Exchanges these values with the thread's current ones. Code that enters a context does it twice: before and after.
+    ///
+    /// When the thread has ended there are none any more: then nothing is exchanged.
     pub fn exchange(&mut self) {
-        CURRENT.with_borrow_mut(|current| {
-            std::mem::swap(current, self);
+        let _ = CURRENT.try_with(|current| {
+            let mut current = current.borrow_mut();
+            std::mem::swap(&mut *current, self);
             IS_ANY_SET.set(!current.is_empty());
         });
     }
@@ -288,9 +291,11 @@ thread_local! {
     static IS_ANY_SET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sets or removes a variable in the current context, and returns its value from before.
+/// Sets or removes a variable in the current context, and returns its value from before. When the thread has ended there is no
+/// context any more, and `value` is dropped.
 fn replace(id: u64, value: Option<Value>) -> Option<Value> {
-    CURRENT.with_borrow_mut(|current| {
+    let previous = CURRENT.try_with(|current| {
+        let mut current = current.borrow_mut();
         let mut values = current.0.take().unwrap_or_default();
         let own = Rc::make_mut(&mut values);
         let previous = match (own.binary_search_by_key(&id, |(id, _)| *id), value) {
@@ -305,7 +310,8 @@ fn replace(id: u64, value: Option<Value>) -> Option<Value> {
         *current = ContextSnapshot((!values.is_empty()).then_some(values));
         IS_ANY_SET.set(!current.is_empty());
         previous
-    })
+    });
+    previous.ok().flatten()
 }
 
 /// The value itself; a copy if another context still holds it.

@@ -49,8 +49,9 @@ fn only_what_is_promised_reaches_the_kernel() {
     let mut woken = calls("posts to a loop that sleeps").clone();
     woken.remove("futex");
     woken.remove("sched_yield");
-    assert_eq!(woken.keys().collect::<Vec<_>>(), ["wait", "write"], "{woken:?}");
-    assert!(woken["write"] <= ROUNDS && woken["wait"] <= 2 * ROUNDS, "{woken:?}");
+    let writes = woken.remove("write").unwrap_or(0);
+    assert_eq!(woken.keys().collect::<Vec<_>>(), ["wait"], "{woken:?}");
+    assert!(writes <= ROUNDS && woken["wait"] <= 2 * ROUNDS, "{writes} writes, {woken:?}");
 }
 
 /// What the child does.

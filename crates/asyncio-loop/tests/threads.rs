@@ -344,5 +344,6 @@ fn a_blocked_loop_is_woken_by_every_kind_of_call() {
                 event_loop.run_forever().unwrap();
             });
         }
+        event_loop.close().unwrap();
     }
 }

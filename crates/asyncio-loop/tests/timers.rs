@@ -282,5 +282,7 @@ proptest! {
             }
             prop_assert_eq!(event_loop.statistics().timers, model.len());
         }
+        // Timers that are left hold the loop.
+        event_loop.close().unwrap();
     }
 }

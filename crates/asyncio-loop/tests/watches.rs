@@ -127,6 +127,7 @@ fn a_replaced_or_removed_callback_is_not_called_any_more() {
         event_loop.add_writer(&*ours, move || writer.add("writer")).unwrap();
         iterate(&event_loop);
         assert_eq!(log.take(), ["reader"], "the writer was ready, and removed by the reader");
+        event_loop.close().unwrap();
     }
 }
 

@@ -367,14 +367,16 @@ pub(crate) fn wake(id: WaitId) -> bool {
 
 /// Decides a wait for something that can itself end cancelled, and resumes who waits. `false` if it was decided before.
 pub(crate) fn settle(id: WaitId, cancelled: Option<&CancelledError>) -> bool {
-    let resume = WAITS.with_borrow_mut(|waits| settle_in(waits.get_mut(id)?, cancelled));
-    resume.map(Resume::go).is_some()
+    // The table is gone at the end of the thread, and with it the waits.
+    let resume = WAITS.try_with(|waits| settle_in(waits.borrow_mut().get_mut(id)?, cancelled));
+    resume.ok().flatten().map(Resume::go).is_some()
 }
 
 /// As `settle`, for the wait in a slot, which exists.
 pub(crate) fn settle_slot(slot: u32, cancelled: Option<&CancelledError>) {
-    let resume = WAITS.with_borrow_mut(|waits| settle_in(waits.in_slot_mut(slot)?.1, cancelled));
-    if let Some(resume) = resume {
+    // As in `settle`.
+    let resume = WAITS.try_with(|waits| settle_in(waits.borrow_mut().in_slot_mut(slot)?.1, cancelled));
+    if let Ok(Some(resume)) = resume {
         resume.go();
     }
 }
@@ -517,7 +519,9 @@ pub(crate) fn scopes_of_cancelled(task: &TaskRef) -> Vec<u32> {
 /// Cancels the waits of a suspended task, or those in one of its scopes; says whether any of them has accepted.
 pub(crate) fn cancel_all(task: &TaskRef, within: Option<Token>, error: &CancelledError) -> bool {
     let mut ids = Vec::new();
-    WAITS.with_borrow_mut(|waits| {
+    // The table is gone at the end of the thread, and with it the waits.
+    let _ = WAITS.try_with(|waits| {
+        let mut waits = waits.borrow_mut();
         let mut slot = task.state.first_wait.get();
         while let Some((id, wait)) = waits.in_slot_mut(slot) {
             if within.is_none_or(|scope| scopes::is_in(scope, wait.scope)) {

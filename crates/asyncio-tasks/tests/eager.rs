@@ -20,8 +20,9 @@ fn the_first_step_runs_at_once_as_the_current_task() {
         let me = current_task();
         let task = create_task(async { current_task() }).eager_start();
         assert!(task.done() && current_task() == me);
-        assert_eq!(task.result().unwrap(), Some(task.to_any()));
         assert_eq!(all_tasks().len(), 1);
+        let itself = task.to_any();
+        assert_eq!(task.await.unwrap(), Some(itself));
         let log = Log::new();
         let sink = log.clone();
         let waits = create_task(async move {

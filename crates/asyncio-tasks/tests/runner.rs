@@ -146,8 +146,18 @@ mod interrupts {
         text.lines().filter_map(|line| line.split_once("said: ")).map(|(_, what)| what.to_owned()).collect()
     }
 
+    /// Who starts the tests in the background of a script has interrupts ignored.
+    #[expect(unsafe_code, reason = "signal(2) has no safe binding")]
+    fn interrupts_are_not_ignored() {
+        // SAFETY: the default action runs no code of this process.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+    }
+
     #[test]
     fn the_case_of_the_child() {
+        if std::env::var_os(CASE).is_some() {
+            interrupts_are_not_ignored();
+        }
         match std::env::var(CASE).as_deref() {
             Ok("cleans up") => run(cleans_up()),
             Ok("second") => {

@@ -5,13 +5,14 @@
 #[path = "support/loops.rs"]
 mod loops;
 
-use asyncio_loop::EventLoop;
+use asyncio_loop::{ContextVar, EventLoop};
 use asyncio_tasks::{
-    LoopHandleExt as _, LoopTasksExt as _, ThreadFutureError, catch_cancelled, create_task, current_task, sleep,
-    yield_now,
+    Future as LoopFuture, LoopHandleExt as _, LoopTasksExt as _, TaskGroup, ThreadFutureError, catch_cancelled,
+    create_task, current_task, gather, sleep, timeout, yield_now,
 };
 use loops::event_loop;
-use std::future::{pending, poll_fn};
+use std::cell::RefCell;
+use std::future::{IntoFuture as _, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -190,18 +191,75 @@ fn wakers_on_other_threads_are_exact_and_outlive_everything() {
     late.lock().unwrap().drain(..).for_each(Waker::wake);
 }
 
+/// The loop that a thread keeps to its end is closed by a destructor that comes before or after those of our tables.
 #[test]
-fn a_thread_may_end_with_tasks_alive() {
-    thread::spawn(|| {
-        let event_loop = event_loop();
-        event_loop.set_exception_handler(|_, _| ());
-        let inner = event_loop.create_task(async { drop(catch_cancelled(sleep(60)).await) });
-        drop(inner.cancel_handle());
-        event_loop.create_task(async move { inner.await });
-        event_loop.create_task(async { asyncio_tasks::timeout(5, create_task(sleep(9)).into_future()).await });
-        event_loop.run_until_blocked().unwrap();
-        asyncio_loop::set_event_loop(Some(&event_loop));
-    })
-    .join()
-    .unwrap();
+fn a_loop_may_be_closed_by_any_destructor_at_the_end_of_its_thread() {
+    struct Closes(RefCell<Option<EventLoop>>);
+    impl Drop for Closes {
+        fn drop(&mut self) {
+            self.0.take().unwrap().close().unwrap();
+        }
+    }
+    thread_local! {
+        static KEPT: Closes = const { Closes(RefCell::new(None)) };
+    }
+    for is_last in [true, false] {
+        let counter = Arc::new(());
+        let counted = counter.clone();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            // Destructors run in the opposite order of first use, as it happens.
+            if is_last {
+                KEPT.with(|_| ());
+            }
+            let event_loop = event_loop();
+            event_loop.set_exception_handler(|_, _| ());
+            tell.send(event_loop.handle().run_coroutine_threadsafe(pending::<()>).unwrap()).unwrap();
+            leave_all_kinds_of_tasks(&event_loop, &counted);
+            event_loop.run_until_blocked().unwrap();
+            asyncio_loop::set_event_loop(Some(&event_loop));
+            KEPT.with(|kept| kept.0.replace(Some(event_loop)));
+        })
+        .join()
+        .unwrap();
+        assert_eq!(Arc::strong_count(&counter), 1, "everything was dropped");
+        assert_eq!(told.recv().unwrap().result(), Err(ThreadFutureError::Cancelled));
+    }
+}
+
+static TOUCHED: ContextVar<u32> = ContextVar::new("touched");
+
+/// Tasks that never end, and hold each kind of thing that does something when it is dropped.
+fn leave_all_kinds_of_tasks(event_loop: &EventLoop, counter: &Arc<()>) {
+    struct Sets(LoopFuture<()>);
+    impl Drop for Sets {
+        fn drop(&mut self) {
+            drop(TOUCHED.set(1));
+            let _ = self.0.set_result(());
+        }
+    }
+    let future = event_loop.create_future();
+    let (sets, counted) = (Sets(future.clone()), counter.clone());
+    event_loop.create_task(async move {
+        let (_sets, _counted) = (sets, counted);
+        drop(TOUCHED.set(2));
+        drop(timeout(60, catch_cancelled(sleep(90))).await);
+    });
+    let waits = event_loop.create_task(async move { future.await });
+    drop(waits.cancel_handle());
+    waits.add_done_callback(|_| ());
+    // Whoever comes first in the list is dropped first: here they await, cancel and abort those that come after.
+    let counted = counter.clone();
+    event_loop.create_task(async move {
+        let _counted = counted;
+        let awaited = create_task(sleep(60)).abort_on_drop();
+        drop(gather((create_task(sleep(60)), create_task(pending::<()>()).into_future(), awaited.into_future())).await);
+    });
+    event_loop.create_task(async {
+        let group = TaskGroup::scope(async |group: &TaskGroup<()>| {
+            group.create_task(async { Ok(sleep(60).await) });
+            Ok(sleep(60).await)
+        });
+        drop(group.await);
+    });
 }

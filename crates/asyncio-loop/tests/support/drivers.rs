@@ -5,7 +5,7 @@ use asyncio_loop::EventLoop;
 use asyncio_testing::{ScriptedDriver, VirtualClock};
 
 /// Makes a `#[test]` of each function for each driver: virtual time, `polling`, the platform's best, and that one once more
-/// with `strict_order`.
+/// with `strict_order`. Each loop is closed at the end, for what it still holds may hold the loop.
 macro_rules! on_each_driver {
     ($($(#[$meta:meta])* fn $name:ident($event_loop:ident) $body:block)*) => {
         $($(#[$meta])* fn $name($event_loop: &asyncio_loop::EventLoop) $body)*
@@ -18,7 +18,9 @@ macro_rules! on_each_driver {
         mod $driver {
             $(#[test]
             fn $name() {
-                super::$name(&crate::drivers::$driver());
+                let event_loop = crate::drivers::$driver();
+                super::$name(&event_loop);
+                event_loop.close().unwrap();
             })*
         }
     };

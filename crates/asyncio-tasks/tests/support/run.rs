@@ -8,11 +8,15 @@ pub(crate) fn event_loop() -> EventLoop {
     EventLoop::builder().driver(Box::new(ScriptedDriver::new(&VirtualClock::new()))).build().unwrap()
 }
 
-/// Runs `main` in a loop of its own. What waits for ever is an error.
+/// Runs `main` in a loop of its own, which is closed also if `main` panics. What waits for ever is an error.
 #[track_caller]
 pub(crate) fn run<T: 'static>(main: impl Future<Output = T> + 'static) -> T {
-    let event_loop = event_loop();
-    let output = event_loop.run_until_complete(main).unwrap();
-    event_loop.close().unwrap();
-    output
+    struct Closes(EventLoop);
+    impl Drop for Closes {
+        fn drop(&mut self) {
+            self.0.close().unwrap();
+        }
+    }
+    let event_loop = Closes(event_loop());
+    event_loop.0.run_until_complete(main).unwrap()
 }
