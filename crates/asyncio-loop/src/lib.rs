@@ -18,6 +18,7 @@ mod ready_queue;
 mod remote;
 mod running;
 mod signals;
+mod source;
 mod statistics;
 mod step;
 mod timers;
@@ -37,5 +38,6 @@ pub use policy::{
     set_event_loop, set_event_loop_policy, try_get_running_loop,
 };
 pub use remote::{LoopHandle, RemoteCallHandle, Trigger};
+pub use source::{ReadySource, SourceKey};
 pub use statistics::LoopStatistics;
 pub use step::{Runnable, Step, StepData, StepVTable, TokenStep};

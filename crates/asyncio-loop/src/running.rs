@@ -192,12 +192,16 @@ impl EventLoop {
         let signals = self.core.signals.take();
         let triggers = self.core.triggers.take();
         let watches = self.core.watches.take();
+        let sources = self.core.sources.take().all();
         let timers = self.core.timers.borrow_mut().clear();
         let ready = self.core.ready.take();
         let closed = ClosedDriver::new(time_of(now));
         let driver = self.core.driver.replace(Box::new(closed));
         for extension in &extensions {
             extension.loop_closed();
+        }
+        for source in sources {
+            source.loop_closed();
         }
         drop((extensions, messages, signals, triggers, timers, ready, watches, driver));
         Ok(())
@@ -269,8 +273,12 @@ impl EventLoop {
         }
         {
             let mut ready = core.ready.borrow_mut();
-            let watches = core.watches.borrow();
+            let (sources, watches) = (core.sources.borrow(), core.watches.borrow());
             for event in events.drain(..) {
+                if let Some(entry) = sources.take(event) {
+                    ready.extend(entry);
+                    continue;
+                }
                 watches.for_each_ready(event, |watcher| ready.push(Entry::Step(watcher.into())));
             }
         }
@@ -307,6 +315,7 @@ impl EventLoop {
         let core = &*self.core;
         core.ready.borrow_mut().trim();
         core.timers.borrow_mut().trim();
+        core.sources.borrow_mut().trim();
         let timer = self.next_timer();
         let limit = match limit {
             Limit::None => None,
@@ -331,11 +340,13 @@ impl EventLoop {
         let left = Cell::new(batch);
         // One `catch_unwind` for all callbacks of the iteration; after a panic the rest goes on under a new one.
         while let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
+            self.run_deferred();
             while left.get() > 0 && !self.core.interrupted.get() {
                 left.set(left.get() - 1);
                 let entry = self.core.ready.borrow_mut().pop();
                 if let Some(entry) = entry {
                     run(entry);
+                    self.run_deferred();
                 }
             }
         })) {
