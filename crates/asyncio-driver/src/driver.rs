@@ -24,9 +24,9 @@ use std::io;
 use std::sync::Arc;
 
 #[cfg(unix)]
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 #[cfg(windows)]
-use std::os::windows::io::BorrowedSocket;
+use std::os::windows::io::{AsRawSocket as _, BorrowedSocket};
 
 /// What a loop waits on: sources, other threads, and the clock.
 ///
@@ -175,6 +175,21 @@ pub enum Source<'a> {
     Os(BorrowedSocket<'a>),
     /// A thing that exists only inside the driver which gave out this number. The lifetime is that of the endpoint.
     Virtual(u64, std::marker::PhantomData<&'a ()>),
+}
+
+impl Source<'_> {
+    /// Whether both are the same thing of the system, by its number, or of the same driver.
+    #[must_use]
+    pub fn is_same(&self, other: Source<'_>) -> bool {
+        match (self, other) {
+            #[cfg(unix)]
+            (Self::Os(one), Source::Os(other)) => one.as_raw_fd() == other.as_raw_fd(),
+            #[cfg(windows)]
+            (Self::Os(one), Source::Os(other)) => one.as_raw_socket() == other.as_raw_socket(),
+            (Self::Virtual(one, _), Source::Virtual(other, _)) => *one == other,
+            _ => false,
+        }
+    }
 }
 
 /// Ends a wait from elsewhere. Cheap, idempotent until the wait has ended, and without effect on a driver that is gone.
