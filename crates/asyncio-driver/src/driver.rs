@@ -17,16 +17,16 @@
 
 use crate::{
     Address, ConnectOptions, DatagramEndpoint, DatagramOptions, Event, Interest, ListenOptions, ListenerEndpoint,
-    LoopTime, Mode, StreamEndpoint, Token,
+    LoopTime, Mode, OsSocket, StreamEndpoint, Token,
 };
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
 #[cfg(unix)]
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 #[cfg(windows)]
-use std::os::windows::io::BorrowedSocket;
+use std::os::windows::io::{AsRawSocket as _, BorrowedSocket};
 
 /// What a loop waits on: sources, other threads, and the clock.
 ///
@@ -114,6 +114,41 @@ pub trait Driver: fmt::Debug {
         remote: Option<&Address>,
         options: &DatagramOptions,
     ) -> io::Result<Box<dyn DatagramEndpoint>>;
+
+    /// Makes an endpoint of a connected stream socket that exists already. It becomes non-blocking, and is closed with the
+    /// endpoint, or by this call if that fails.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is not a stream socket; `Unsupported`, the default, by a driver that has no sockets.
+    fn adopt_stream(&mut self, socket: OsSocket) -> io::Result<Box<dyn StreamEndpoint>> {
+        no_sockets(socket)
+    }
+
+    /// Makes an endpoint of a bound stream socket, which listens already or begins to by [`ListenerEndpoint::listen`];
+    /// otherwise as [`adopt_stream`](Driver::adopt_stream).
+    ///
+    /// # Errors
+    ///
+    /// As [`adopt_stream`](Driver::adopt_stream).
+    fn adopt_listener(&mut self, socket: OsSocket) -> io::Result<Box<dyn ListenerEndpoint>> {
+        no_sockets(socket)
+    }
+
+    /// Makes an endpoint of a datagram socket that exists already; otherwise as [`adopt_stream`](Driver::adopt_stream).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is not a datagram socket; otherwise as [`adopt_stream`](Driver::adopt_stream).
+    fn adopt_datagram(&mut self, socket: OsSocket) -> io::Result<Box<dyn DatagramEndpoint>> {
+        no_sockets(socket)
+    }
+}
+
+/// The answer of a driver without sockets; the socket is closed.
+fn no_sockets<T>(socket: OsSocket) -> io::Result<T> {
+    drop(socket);
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this driver has no sockets of the system"))
 }
 
 /// Until when to wait.
@@ -140,6 +175,21 @@ pub enum Source<'a> {
     Os(BorrowedSocket<'a>),
     /// A thing that exists only inside the driver which gave out this number. The lifetime is that of the endpoint.
     Virtual(u64, std::marker::PhantomData<&'a ()>),
+}
+
+impl Source<'_> {
+    /// Whether both are the same thing of the system, by its number, or of the same driver.
+    #[must_use]
+    pub fn is_same(&self, other: Source<'_>) -> bool {
+        match (self, other) {
+            #[cfg(unix)]
+            (Self::Os(one), Source::Os(other)) => one.as_raw_fd() == other.as_raw_fd(),
+            #[cfg(windows)]
+            (Self::Os(one), Source::Os(other)) => one.as_raw_socket() == other.as_raw_socket(),
+            (Self::Virtual(one, _), Source::Virtual(other, _)) => *one == other,
+            _ => false,
+        }
+    }
 }
 
 /// Ends a wait from elsewhere. Cheap, idempotent until the wait has ended, and without effect on a driver that is gone.
@@ -169,12 +219,22 @@ pub struct Capabilities {
     pub notify_in_signal_handler: bool,
     /// Time is virtual: it stands still while anything runs and jumps when nothing does.
     pub virtual_time: bool,
+    /// An edge that comes with the end of what the peer sends says so; see
+    /// [`Readiness::is_read_closed`](crate::Readiness::is_read_closed).
+    pub reports_read_closed: bool,
 }
 
 impl Capabilities {
     /// A driver with level-triggered reports and nothing else.
     #[must_use]
     pub const fn minimal() -> Self {
-        Self { level: true, edge: false, free_poll: false, notify_in_signal_handler: false, virtual_time: false }
+        Self {
+            level: true,
+            edge: false,
+            free_poll: false,
+            notify_in_signal_handler: false,
+            virtual_time: false,
+            reports_read_closed: false,
+        }
     }
 }

@@ -78,6 +78,14 @@ pub trait ListenerEndpoint: fmt::Debug {
     /// Descriptor and memory exhaustion come back as the system reports them; the connection stays in the queue.
     fn accept(&mut self) -> io::Result<(Box<dyn StreamEndpoint>, Address)>;
 
+    /// Begins to listen, with room for `backlog` connections that wait to be accepted; on a listener that listens already it
+    /// changes the backlog.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports; `AddrInUse` if another listener has got the address since it was bound.
+    fn listen(&mut self, backlog: u32) -> io::Result<()>;
+
     /// The address that is listened on, with the port that was chosen for port 0.
     ///
     /// # Errors
@@ -164,13 +172,23 @@ pub struct ListenOptions {
     pub reuse_port: bool,
     /// An IPv6 listener takes no IPv4 connections. Default on, as asyncio's.
     pub ipv6_only: bool,
-    /// Let the system probe idle connections that are accepted here. Default: leave it alone.
+    /// Let the system probe connections that are accepted here, once they have been idle for this long; zero stands for the
+    /// time that the system has for that. Default: leave it alone.
     pub keep_alive: Option<Duration>,
+    /// Only bind: connections are refused until [`ListenerEndpoint::listen`]. Default off.
+    pub bind_only: bool,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 100, reuse_address: cfg!(not(windows)), reuse_port: false, ipv6_only: true, keep_alive: None }
+        Self {
+            backlog: 100,
+            reuse_address: cfg!(not(windows)),
+            reuse_port: false,
+            ipv6_only: true,
+            keep_alive: None,
+            bind_only: false,
+        }
     }
 }
 

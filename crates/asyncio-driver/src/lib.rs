@@ -16,6 +16,6 @@ pub use readiness::{Event, Interest, Mode, Readiness};
 pub use signals::{Signal, SignalAction, SignalError, SignalWatch, raise_default, signal_action, watch_signal};
 #[cfg(target_os = "linux")]
 pub use sys::EpollDriver;
-pub use sys::{PollingDriver, fork_generation, interface_index, new_driver};
+pub use sys::{OsSocket, PollingDriver, fork_generation, interface_index, is_exhaustion, new_driver};
 pub use time::LoopTime;
 pub use token::{Slots, Token};

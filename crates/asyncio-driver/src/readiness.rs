@@ -66,22 +66,30 @@ pub struct Readiness {
     readable: bool,
     /// Writing will not block.
     writable: bool,
+    /// Nothing comes after what has arrived.
+    read_closed: bool,
 }
 
 impl Readiness {
     /// Nothing was seen.
-    pub const NONE: Self = Self { readable: false, writable: false };
+    pub const NONE: Self = Self::new(false, false);
     /// Ready for reading.
-    pub const READABLE: Self = Self { readable: true, writable: false };
+    pub const READABLE: Self = Self::new(true, false);
     /// Ready for writing.
-    pub const WRITABLE: Self = Self { readable: false, writable: true };
+    pub const WRITABLE: Self = Self::new(false, true);
     /// Ready both ways.
-    pub const BOTH: Self = Self { readable: true, writable: true };
+    pub const BOTH: Self = Self::new(true, true);
 
     /// Readiness in the given directions.
     #[must_use]
     pub const fn new(readable: bool, writable: bool) -> Self {
-        Self { readable, writable }
+        Self { readable, writable, read_closed: false }
+    }
+
+    /// This readiness, with [`is_read_closed`](Self::is_read_closed) switched to `read_closed`.
+    #[must_use]
+    pub const fn with_read_closed(self, read_closed: bool) -> Self {
+        Self { read_closed, ..self }
     }
 
     /// Whether reading will not block.
@@ -96,6 +104,16 @@ impl Readiness {
         self.writable
     }
 
+    /// Whether the peer has finished sending, or the connection is lost: reading goes on until the end, and no edge comes any
+    /// more.
+    ///
+    /// Where a driver reports it ([`Capabilities::reports_read_closed`](crate::Capabilities::reports_read_closed)), a stream
+    /// that gave less than it was asked for, without this, is empty: a newer edge comes with newer bytes, and with the end.
+    #[must_use]
+    pub const fn is_read_closed(self) -> bool {
+        self.read_closed
+    }
+
     /// Whether nothing was seen.
     #[must_use]
     pub const fn is_none(self) -> bool {
@@ -107,7 +125,11 @@ impl BitOr for Readiness {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self { readable: self.readable | other.readable, writable: self.writable | other.writable }
+        Self {
+            readable: self.readable | other.readable,
+            writable: self.writable | other.writable,
+            read_closed: self.read_closed | other.read_closed,
+        }
     }
 }
 

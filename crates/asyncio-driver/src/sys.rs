@@ -22,6 +22,9 @@ mod fork;
 #[cfg_attr(unix, path = "sys/interface_unix.rs")]
 #[cfg_attr(not(unix), path = "sys/interface_none.rs")]
 mod interface;
+#[cfg_attr(unix, path = "sys/os_socket_unix.rs")]
+#[cfg_attr(windows, path = "sys/os_socket_windows.rs")]
+mod os_socket;
 #[cfg_attr(unix, path = "sys/os_source_unix.rs")]
 #[cfg_attr(windows, path = "sys/os_source_windows.rs")]
 mod os_source;
@@ -50,4 +53,5 @@ pub use default::new_driver;
 pub use epoll::EpollDriver;
 pub use fork::fork_generation;
 pub use interface::interface_index;
+pub use os_socket::{OsSocket, is_exhaustion};
 pub use poller::PollingDriver;

@@ -23,6 +23,7 @@ mod polling {
         an_edge_source_is_reported_once_for_each_news,
         modify_reports_an_edge_source_again,
         more_edge_sources_than_one_batch_are_reported_once_each,
+        the_end_of_a_stream_comes_with_its_edge,
         // Only sockets can be registered.
         a_regular_file_is_refused,
         a_closed_descriptor_is_not_found,

@@ -25,6 +25,8 @@ impl Reason {
     pub(crate) const POLL_ALWAYS: Self = Self(1 << 4);
     /// Somebody wants to know the loop's progress: each step is noted.
     pub(crate) const PROGRESS: Self = Self(1 << 5);
+    /// The callback under way has deferred something until it is back.
+    pub(crate) const DEFERRED: Self = Self(1 << 6);
     /// Whatever makes steps be run with a look at them.
     pub(crate) const WATCH_STEPS: Self = Self(Self::DEBUG.0 | Self::PROGRESS.0);
     /// Whatever makes the driver be polled before the next callback.

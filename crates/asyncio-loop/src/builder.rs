@@ -49,7 +49,7 @@ impl LoopBuilder {
         let driver = self.driver.map_or_else(new_driver, Ok)?;
         let debug =
             self.debug.unwrap_or_else(|| std::env::var_os("ASYNCIO_DEBUG").is_some_and(|value| !value.is_empty()));
-        Ok(EventLoop::with_driver(driver, self.strict_order, debug))
+        Ok(EventLoop::of_driver(driver, self.strict_order, debug))
     }
 }
 

@@ -20,6 +20,7 @@ use crate::progress::LoopProgress;
 use crate::ready_queue::{Entry, ReadyQueue, Stored};
 use crate::remote::{Inbox, LoopHandle, Message, Trigger};
 use crate::signals::SignalHandlers;
+use crate::source::Sources;
 use crate::statistics::Counters;
 use crate::step::Step;
 use crate::timers::{Nanos, Timers};
@@ -102,6 +103,9 @@ pub(crate) struct Core {
     pub(crate) driver: RefCell<Box<dyn Driver>>,
     pub(crate) events: RefCell<Vec<Event>>,
     pub(crate) watches: RefCell<Watches>,
+    pub(crate) sources: RefCell<Sources>,
+    /// What runs as soon as the callback under way is back; almost always empty, which `attention` tells.
+    pub(crate) deferred: RefCell<VecDeque<Step>>,
     pub(crate) signals: RefCell<SignalHandlers>,
     pub(crate) triggers: RefCell<Vec<(Trigger, Rc<Watcher>)>>,
     pub(crate) inbox: Arc<Inbox>,
@@ -133,7 +137,7 @@ impl Drop for Core {
 }
 
 impl EventLoop {
-    pub(crate) fn with_driver(driver: Box<dyn Driver>, strict_order: bool, debug: bool) -> Self {
+    pub(crate) fn of_driver(driver: Box<dyn Driver>, strict_order: bool, debug: bool) -> Self {
         let inbox = Arc::new(Inbox::new(driver.notifier()));
         let poll_always = strict_order || driver.capabilities().free_poll;
         let now = nanos(driver.now());
@@ -144,6 +148,8 @@ impl EventLoop {
             driver: RefCell::new(driver),
             events: RefCell::default(),
             watches: RefCell::default(),
+            sources: RefCell::default(),
+            deferred: RefCell::default(),
             signals: RefCell::default(),
             triggers: RefCell::default(),
             inbox,

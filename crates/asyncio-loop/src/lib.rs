@@ -20,6 +20,7 @@ mod ready_queue;
 mod remote;
 mod running;
 mod signals;
+mod source;
 mod statistics;
 mod step;
 mod timers;
@@ -40,5 +41,6 @@ pub use policy::{
 };
 pub use progress::{LoopProgress, StepUnderWay};
 pub use remote::{LoopHandle, RemoteCallHandle, Trigger};
+pub use source::{ReadySource, SourceKey};
 pub use statistics::LoopStatistics;
 pub use step::{Runnable, Step, StepData, StepVTable, TokenStep};

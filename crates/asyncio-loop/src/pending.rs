@@ -35,6 +35,8 @@ pub enum PendingKind {
     Reader(u64),
     /// A descriptor whose writer is watched; its number.
     Writer(u64),
+    /// An endpoint of a transport, a server or the like.
+    Source,
     /// A signal that is handled.
     Signal(Signal),
     /// A trigger that may be fired yet.
@@ -73,6 +75,7 @@ impl fmt::Display for PendingItem {
             PendingKind::Timer => f.write_str("timer set"),
             PendingKind::Reader(fd) => write!(f, "reader of descriptor {fd} added"),
             PendingKind::Writer(fd) => write!(f, "writer of descriptor {fd} added"),
+            PendingKind::Source => f.write_str("endpoint registered"),
             PendingKind::Signal(signal) => write!(f, "handler of {signal} added"),
             PendingKind::Trigger => f.write_str("trigger created"),
         }?;
@@ -84,8 +87,8 @@ impl fmt::Display for PendingItem {
 }
 
 impl EventLoop {
-    /// Lists what the loop would still do, or waits for: ready callbacks, timers, watched descriptors, signal handlers and
-    /// triggers, in this order.
+    /// Lists what the loop would still do, or waits for: ready callbacks, timers, watched descriptors, endpoints, signal
+    /// handlers and triggers, in this order.
     ///
     /// What was cancelled is not pending; what other threads have sent is. In debug mode, [`close`](Self::close) reports this list if it is not empty.
     ///
@@ -123,6 +126,8 @@ impl EventLoop {
             items.extend(set.map(|location| PendingItem::new(PendingKind::Timer, location)));
         }
         items.extend(core.watches.borrow().pending());
+        let sources = core.sources.borrow().len();
+        items.extend(std::iter::repeat_n(PendingItem::new(PendingKind::Source, None), sources));
         items.extend(core.signals.borrow().pending());
         let triggers = core.triggers.borrow();
         let live = triggers.iter().filter(|(trigger, _)| !trigger.is_abandoned());

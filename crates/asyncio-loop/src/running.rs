@@ -195,12 +195,16 @@ impl EventLoop {
         let signals = self.core.signals.take();
         let triggers = self.core.triggers.take();
         let watches = self.core.watches.take();
+        let sources = self.core.sources.take().all();
         let timers = self.core.timers.borrow_mut().clear();
         let ready = self.core.ready.take();
         let closed = ClosedDriver::new(time_of(now));
         let driver = self.core.driver.replace(Box::new(closed));
         for extension in &extensions {
             extension.loop_closed();
+        }
+        for source in sources {
+            source.loop_closed();
         }
         drop((extensions, messages, signals, triggers, timers, ready, watches, driver));
         Ok(())
@@ -274,8 +278,12 @@ impl EventLoop {
         }
         {
             let mut ready = core.ready.borrow_mut();
-            let watches = core.watches.borrow();
+            let (sources, watches) = (core.sources.borrow(), core.watches.borrow());
             for event in events.drain(..) {
+                if let Some(entry) = sources.take(event) {
+                    ready.extend(entry);
+                    continue;
+                }
                 watches.for_each_ready(event, |watcher| ready.push(Entry::Step(watcher.into())));
             }
         }
@@ -312,6 +320,7 @@ impl EventLoop {
         let core = &*self.core;
         core.ready.borrow_mut().trim();
         core.timers.borrow_mut().trim();
+        core.sources.borrow_mut().trim();
         let timer = self.next_timer();
         let limit = match limit {
             Limit::None => None,
@@ -334,17 +343,12 @@ impl EventLoop {
     /// Runs the first `batch` entries of the ready queue; and if it `may_go_on`, iteration after iteration until there is something
     /// else to look at. The one place from which user code is called.
     fn run_batches(&self, batch: usize, may_go_on: bool, run: impl Fn(Entry)) {
-        let core = &*self.core;
         let (left, batch) = (Cell::new(batch), Cell::new(batch));
         // One `catch_unwind` for all callbacks; after a panic the rest goes on under a new one.
         while let Err(payload) = catch_unwind(AssertUnwindSafe(|| {
             loop {
-                while left.get() > 0 && !core.attention.has(Reason::INTERRUPTED) {
-                    left.set(left.get() - 1);
-                    let entry = core.ready.borrow_mut().pop();
-                    if let Some(entry) = entry {
-                        run(entry);
-                    }
+                while let Some(entry) = self.next_entry(&left) {
+                    run(entry);
                 }
                 batch.set(self.end_iteration(batch.get(), may_go_on));
                 left.set(batch.get());
@@ -362,6 +366,21 @@ impl EventLoop {
             };
             self.call_exception_handler(report);
         }
+    }
+
+    /// The next of the `left` entries of an iteration.
+    #[inline]
+    fn next_entry(&self, left: &Cell<usize>) -> Option<Entry> {
+        let core = &*self.core;
+        // What the last callback has deferred comes before all else, also after a panic.
+        if core.attention.has(Reason::DEFERRED) {
+            self.run_deferred();
+        }
+        if left.get() == 0 || core.attention.has(Reason::INTERRUPTED) {
+            return None;
+        }
+        left.set(left.get() - 1);
+        core.ready.borrow_mut().pop()
     }
 
     /// Counts an iteration that has run `batch` entries. If nothing but the ready queue is to be looked at, begins the next one:

@@ -21,6 +21,8 @@ pub struct LoopStatistics {
     pub timers: usize,
     /// Descriptors that are watched now.
     pub watches: usize,
+    /// Endpoints of transports, servers and the like that are registered now.
+    pub sources: usize,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +67,7 @@ impl EventLoop {
             ready: core.ready.borrow().len(),
             timers: core.timers.borrow().len(),
             watches: core.watches.borrow().len(),
+            sources: core.sources.borrow().len(),
         }
     }
 }

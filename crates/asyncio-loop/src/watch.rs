@@ -119,8 +119,8 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// `PermissionDenied` for a file that cannot be waited for (a regular file); [`ClosedError`] as `io::Error` if the loop
-    /// was closed; otherwise what the system reports. The previous reader is then still there, unless its descriptor was
+    /// `PermissionDenied` for a file that cannot be waited for (a regular file); `ResourceBusy` for the descriptor of a
+    /// transport; [`ClosedError`] as `io::Error` if the loop was closed; otherwise what the system reports. The previous reader is then still there, unless its descriptor was
     /// closed and `fd` is another file that was given its number: then reader and writer of that are forgotten.
     ///
     /// # asyncio
@@ -233,6 +233,9 @@ impl EventLoop {
         let mut driver = self.core.driver.borrow_mut();
         match driver.register(source, token, interest, Mode::Level) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if self.core.sources.borrow().owns(source) {
+                    return Err(io::Error::new(io::ErrorKind::ResourceBusy, "the descriptor is used by a transport"));
+                }
                 driver.modify(source, token, interest, Mode::Level)
             }
             outcome => outcome,

@@ -82,6 +82,8 @@ macro_rules! driver_suite {
             a_long_packet_is_cut,
             a_packet_to_nobody_is_refused,
             an_impossible_address_is_invalid,
+            a_bound_listener_refuses_until_it_listens,
+            the_end_of_a_stream_comes_with_its_edge,
             // Descriptors.
             a_regular_file_is_refused,
             a_closed_descriptor_is_not_found,
@@ -89,6 +91,8 @@ macro_rules! driver_suite {
             unix_sockets_connect_by_path,
             unix_sockets_connect_by_abstract_name,
             unix_packets_arrive,
+            sockets_that_exist_are_adopted,
+            a_socket_of_another_kind_is_refused,
         }
     };
     (@tests $make:expr, $skipped:expr, $($check:ident),* $(,)?) => {

@@ -8,6 +8,8 @@ asyncio_testing::driver_suite!(Ok(Box::new(ScriptedDriver::new(&VirtualClock::ne
     a_regular_file_is_refused,
     a_closed_descriptor_is_not_found,
     a_number_used_again_has_no_events_of_the_old_token,
+    sockets_that_exist_are_adopted,
+    a_socket_of_another_kind_is_refused,
     // Asked in `scripted.rs`, with a `ClockHold`.
     a_notification_from_another_thread_ends_the_wait,
 ]);

@@ -35,11 +35,17 @@ pub use asyncio_tasks::{
     catch_cancelled, create_task, current_task, dump_tasks, ensure_future, format_call_graph, gather, print_call_graph,
     run, shield, sleep, timeout, timeout_at, try_gather, try_run, wait, wait_for, yield_now,
 };
+pub use asyncio_transports::{
+    Buffered, BufferedProtocol, ConnectError, Connected, CreateConnection, CreateServer, CreateUnixServer, ExtraInfo,
+    Host, IntoHost, IntoHosts, IntoProtocol, IntoUnixAddress, Protocol, ProtocolRef, ServeForeverError, Server,
+    Streaming, Transport, TransportSocket,
+};
 
 /// The extension traits that give a loop and its handle the methods of all floors. Nothing else.
 pub mod prelude {
     pub use asyncio_executor::LoopExecutorExt;
     pub use asyncio_tasks::{LoopHandleExt, LoopTasksExt};
+    pub use asyncio_transports::LoopTransportsExt;
 }
 
 /// Primitives that several threads use at once: their tasks by `.await`, and plain threads by blocking.
@@ -54,7 +60,7 @@ pub mod driver {
     pub use asyncio_driver::EpollDriver;
     pub use asyncio_driver::{
         Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
-        ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, PollingDriver, Readiness, Source, StreamEndpoint,
-        Token, new_driver,
+        ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsSocket, PollingDriver, Readiness, Source,
+        StreamEndpoint, Token, new_driver,
     };
 }

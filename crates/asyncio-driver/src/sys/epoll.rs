@@ -7,15 +7,15 @@
 //!    whatever the interest was. (CPython's selectors report the same bits and mask them.)
 //! 3. A full buffer loses nothing: the kernel keeps the rest queued, in order, and the next buffer is larger.
 //!
-//! Absent on purpose: a timerfd (the wait itself has nanoseconds), and `EPOLLRDHUP` (half-close is end of file, which
-//! reading finds).
+//! Absent on purpose: a timerfd (the wait itself has nanoseconds), and `EPOLLRDHUP` of level-triggered sources (half-close
+//! is end of file, which reading finds).
 
 use super::epoll_millis::MillisBuffer;
 use super::eventfd::EventFd;
 use super::{clock, os_source, socket};
 use crate::{
     Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
-    ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, Readiness, Source, StreamEndpoint, Token,
+    ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsSocket, Readiness, Source, StreamEndpoint, Token,
 };
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -131,7 +131,12 @@ impl Driver for EpollDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { edge: true, notify_in_signal_handler: true, ..Capabilities::minimal() }
+        Capabilities {
+            edge: true,
+            notify_in_signal_handler: true,
+            reports_read_closed: true,
+            ..Capabilities::minimal()
+        }
     }
 
     fn poll_fd(&self) -> Option<BorrowedFd<'_>> {
@@ -154,6 +159,18 @@ impl Driver for EpollDriver {
     ) -> io::Result<Box<dyn DatagramEndpoint>> {
         Ok(Box::new(socket::KernelDatagram::open(local, remote, options)?))
     }
+
+    fn adopt_stream(&mut self, socket: OsSocket) -> io::Result<Box<dyn StreamEndpoint>> {
+        Ok(Box::new(socket::KernelStream::adopt(socket)?))
+    }
+
+    fn adopt_listener(&mut self, socket: OsSocket) -> io::Result<Box<dyn ListenerEndpoint>> {
+        Ok(Box::new(socket::KernelListener::adopt(socket)?))
+    }
+
+    fn adopt_datagram(&mut self, socket: OsSocket) -> io::Result<Box<dyn DatagramEndpoint>> {
+        Ok(Box::new(socket::KernelDatagram::adopt(socket)?))
+    }
 }
 
 impl fmt::Debug for EpollDriver {
@@ -175,7 +192,9 @@ fn push(events: &mut Vec<Event>, flags: EventFlags, word: u64) {
 
 /// As CPython's `EpollSelector.select`: whatever is not plainly one direction is both.
 fn readiness(flags: EventFlags) -> Readiness {
-    Readiness::new(flags.intersects(!EventFlags::OUT), flags.intersects(!EventFlags::IN))
+    let closed = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+    let flags = flags & !EventFlags::RDHUP;
+    Readiness::new(flags.intersects(!EventFlags::OUT), flags.intersects(!EventFlags::IN)).with_read_closed(closed)
 }
 
 fn registration(
@@ -192,6 +211,8 @@ fn registration(
     flags.set(EventFlags::OUT, interest.is_writable());
     // The kernel always reports hang-ups; level-triggered and without interest, every wait would end at once.
     flags.set(EventFlags::ET, mode == Mode::Edge || interest == Interest::NONE);
+    // The end of the input comes with `IN`. That it does is worth knowing where the next edge would never come.
+    flags.set(EventFlags::RDHUP, mode == Mode::Edge && interest.is_readable());
     Ok((os_source::borrowed(source)?, EventData::new_u64(token.to_word()), flags))
 }
 
@@ -229,10 +250,11 @@ mod tests {
             (EventFlags::IN, Readiness::READABLE),
             (EventFlags::OUT, Readiness::WRITABLE),
             (EventFlags::IN | EventFlags::OUT, Readiness::BOTH),
-            (EventFlags::HUP, Readiness::BOTH),
-            (EventFlags::ERR, Readiness::BOTH),
-            (EventFlags::IN | EventFlags::HUP, Readiness::BOTH),
-            (EventFlags::OUT | EventFlags::ERR, Readiness::BOTH),
+            (EventFlags::HUP, Readiness::BOTH.with_read_closed(true)),
+            (EventFlags::ERR, Readiness::BOTH.with_read_closed(true)),
+            (EventFlags::IN | EventFlags::HUP, Readiness::BOTH.with_read_closed(true)),
+            (EventFlags::OUT | EventFlags::ERR, Readiness::BOTH.with_read_closed(true)),
+            (EventFlags::IN | EventFlags::RDHUP, Readiness::READABLE.with_read_closed(true)),
         ];
         for (flags, expected) in cases {
             assert_eq!(readiness(flags), expected, "{flags:?}");

@@ -15,7 +15,7 @@ use super::poller_waker::Waker;
 use super::{clock, os_source, socket};
 use crate::{
     Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
-    ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, Readiness, Source, StreamEndpoint, Token,
+    ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsSocket, Readiness, Source, StreamEndpoint, Token,
 };
 use polling::{Events, PollMode, Poller};
 use std::collections::BTreeMap;
@@ -199,6 +199,18 @@ impl Driver for PollingDriver {
         options: &DatagramOptions,
     ) -> io::Result<Box<dyn DatagramEndpoint>> {
         Ok(Box::new(socket::KernelDatagram::open(local, remote, options)?))
+    }
+
+    fn adopt_stream(&mut self, socket: OsSocket) -> io::Result<Box<dyn StreamEndpoint>> {
+        Ok(Box::new(socket::KernelStream::adopt(socket)?))
+    }
+
+    fn adopt_listener(&mut self, socket: OsSocket) -> io::Result<Box<dyn ListenerEndpoint>> {
+        Ok(Box::new(socket::KernelListener::adopt(socket)?))
+    }
+
+    fn adopt_datagram(&mut self, socket: OsSocket) -> io::Result<Box<dyn DatagramEndpoint>> {
+        Ok(Box::new(socket::KernelDatagram::adopt(socket)?))
     }
 }
 

@@ -10,14 +10,16 @@
 
 #![expect(unsafe_code, reason = "`socket2` receives packets into uninitialised memory only")]
 
-use super::{os_source, socket_address, socket_os};
+use super::{os_socket, os_source, socket_address, socket_os};
 use crate::{
-    Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, Source, StreamEndpoint,
+    Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, OsSocket, Source,
+    StreamEndpoint,
 };
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
+use std::time::Duration;
 
 /// A stream on a socket.
 #[derive(Debug)]
@@ -50,6 +52,14 @@ impl KernelStream {
             Err(error) => return Err(error),
         };
         Ok(Self { socket, connect })
+    }
+
+    pub(super) fn adopt(socket: OsSocket) -> io::Result<Self> {
+        let (socket, domain) = adopt(socket, Type::STREAM)?;
+        if is_ip(domain) {
+            socket.set_tcp_nodelay(true)?;
+        }
+        Ok(Self::connected(socket))
     }
 
     fn connected(socket: Socket) -> Self {
@@ -118,7 +128,8 @@ impl StreamEndpoint for KernelStream {
 pub(super) struct KernelListener {
     socket: Socket,
     is_tcp: bool,
-    keep_alive: Option<TcpKeepalive>,
+    /// Zero is the system's own time.
+    keep_alive: Option<Duration>,
 }
 
 impl KernelListener {
@@ -126,7 +137,7 @@ impl KernelListener {
         let local = socket_address::to_system(local)?;
         let socket = socket_os::open(local.domain(), Type::STREAM)?;
         let is_tcp = is_ip(local.domain());
-        let keep_alive = options.keep_alive.filter(|_| is_tcp).map(|idle| TcpKeepalive::new().with_time(idle));
+        let keep_alive = options.keep_alive.filter(|_| is_tcp);
         let listener = Self { socket, is_tcp, keep_alive };
         if is_tcp {
             listener.socket.set_reuse_address(options.reuse_address)?;
@@ -142,15 +153,34 @@ impl KernelListener {
             listener.set_stream_options(&listener.socket)?;
         }
         listener.socket.bind(&local)?;
-        listener.socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+        if !options.bind_only {
+            listener.start(options.backlog)?;
+        }
         Ok(listener)
+    }
+
+    pub(super) fn adopt(socket: OsSocket) -> io::Result<Self> {
+        let (socket, domain) = adopt(socket, Type::STREAM)?;
+        let listener = Self { socket, is_tcp: is_ip(domain), keep_alive: None };
+        if socket_os::ACCEPTED_INHERIT_OPTIONS {
+            listener.set_stream_options(&listener.socket)?;
+        }
+        Ok(listener)
+    }
+
+    fn start(&self, backlog: u32) -> io::Result<()> {
+        self.socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))
     }
 
     fn set_stream_options(&self, socket: &Socket) -> io::Result<()> {
         if self.is_tcp {
             socket.set_tcp_nodelay(true)?;
         }
-        self.keep_alive.as_ref().map_or(Ok(()), |keep_alive| socket.set_tcp_keepalive(keep_alive))
+        match self.keep_alive {
+            None => Ok(()),
+            Some(Duration::ZERO) => socket.set_keepalive(true),
+            Some(idle) => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle)),
+        }
     }
 }
 
@@ -172,6 +202,10 @@ impl ListenerEndpoint for KernelListener {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn listen(&mut self, backlog: u32) -> io::Result<()> {
+        self.start(backlog)
     }
 
     fn local_addr(&self) -> io::Result<Address> {
@@ -214,6 +248,12 @@ impl KernelDatagram {
     }
 }
 
+impl KernelDatagram {
+    pub(super) fn adopt(socket: OsSocket) -> io::Result<Self> {
+        adopt(socket, Type::DGRAM).map(|(socket, _)| Self(socket))
+    }
+}
+
 impl DatagramEndpoint for KernelDatagram {
     fn source(&self) -> Source<'_> {
         os_source::of_socket(&self.0)
@@ -235,6 +275,24 @@ impl DatagramEndpoint for KernelDatagram {
     fn local_addr(&self) -> io::Result<Address> {
         self.0.local_addr().map(|address| socket_address::from_system(&address))
     }
+}
+
+/// Makes a socket of somebody else's one of ours, if it is of this `kind`.
+fn adopt(socket: OsSocket, kind: Type) -> io::Result<(Socket, Domain)> {
+    let socket = socket.into_socket();
+    let refused = |found: &str| {
+        let wanted = if kind == Type::STREAM { "a stream" } else { "a datagram" };
+        io::Error::new(io::ErrorKind::InvalidInput, format!("{wanted} socket was expected, not {found}"))
+    };
+    match socket.r#type() {
+        Ok(found) if found == kind => {}
+        Ok(found) => return Err(refused(&format!("one of type {found:?}"))),
+        Err(error) => return Err(refused(&format!("something else: {error}"))),
+    }
+    let address = socket.local_addr()?;
+    os_socket::close_on_exec(&socket)?;
+    socket.set_nonblocking(true)?;
+    Ok((socket, address.domain()))
 }
 
 fn is_ip(domain: Domain) -> bool {

@@ -6,6 +6,7 @@ use super::Outcome;
 use super::rig::{datagram, kind, pair_through, receive, send_all, wait_for};
 use asyncio_driver::{Address, DatagramOptions, Driver, Interest, ListenOptions, Mode, Readiness, Source, Token};
 use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
@@ -16,6 +17,8 @@ pub use unix::*;
 #[cfg(not(unix))]
 pub use elsewhere::*;
 
+/// A port of the loopback that the system chooses.
+const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 const TOKEN: Token = Token::new(3, 1);
 const NO_DESCRIPTORS: Outcome = Outcome::Skipped("this driver has no descriptors");
 
@@ -46,6 +49,46 @@ pub fn unix_sockets_connect_by_abstract_name(mut driver: Box<dyn Driver>) -> Out
     assert_eq!(near.peer_addr().expect("peer"), address);
     send_all(&mut *near, b"by name");
     assert_eq!(receive(&mut *driver, &mut *far, 7), b"by name");
+    Outcome::Kept
+}
+
+/// A socket of the standard library, blocking, becomes an endpoint that does not block and moves its bytes.
+pub fn sockets_that_exist_are_adopted(mut driver: Box<dyn Driver>) -> Outcome {
+    if !has_descriptors(&mut *driver) {
+        let listener = TcpListener::bind(LOOPBACK).expect("bind");
+        assert_eq!(kind(driver.adopt_listener(listener.into())), Some(io::ErrorKind::Unsupported));
+        return NO_DESCRIPTORS;
+    }
+    let listener = TcpListener::bind(LOOPBACK).expect("bind");
+    let address = listener.local_addr().expect("address");
+    let mut listener = driver.adopt_listener(listener.into()).expect("adopt the listener");
+    assert_eq!(listener.local_addr().expect("address"), Address::Ip(address));
+    assert_eq!(kind(listener.accept()), Some(io::ErrorKind::WouldBlock));
+    let client = TcpStream::connect(address).expect("connect");
+    driver.register(listener.source(), TOKEN, Interest::READABLE, Mode::Level).expect("register");
+    wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+    let (mut server, _) = listener.accept().expect("accept");
+    let mut client = driver.adopt_stream(client.into()).expect("adopt the stream");
+    client.finish_connect().expect("it is connected");
+    assert_eq!(kind(client.recv(&mut [0; 8])), Some(io::ErrorKind::WouldBlock));
+    send_all(&mut *client, b"adopted");
+    assert_eq!(receive(&mut *driver, &mut *server, 7), b"adopted");
+    let packets = UdpSocket::bind(LOOPBACK).expect("bind");
+    let mut packets = driver.adopt_datagram(packets.into()).expect("adopt the datagram socket");
+    assert_eq!(kind(packets.recv_from(&mut [0; 8])), Some(io::ErrorKind::WouldBlock));
+    Outcome::Kept
+}
+
+/// What is adopted has to be of the kind that was asked for.
+pub fn a_socket_of_another_kind_is_refused(mut driver: Box<dyn Driver>) -> Outcome {
+    if !has_descriptors(&mut *driver) {
+        return NO_DESCRIPTORS;
+    }
+    let packets = || UdpSocket::bind(LOOPBACK).expect("bind").into();
+    assert_eq!(kind(driver.adopt_stream(packets())), Some(io::ErrorKind::InvalidInput));
+    assert_eq!(kind(driver.adopt_listener(packets())), Some(io::ErrorKind::InvalidInput));
+    let stream = TcpListener::bind(LOOPBACK).expect("bind");
+    assert_eq!(kind(driver.adopt_datagram(stream.into())), Some(io::ErrorKind::InvalidInput));
     Outcome::Kept
 }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a check panics if the driver breaks the contract, and only then")]
 
 use super::Outcome;
-use super::rig::{datagram, kind, loopback, pair_through, receive, send_all, stream_pair, wait_for};
+use super::rig::{datagram, kind, loopback, pair_through, receive, send_all, stream_pair, wait_for, wait_until};
 use asyncio_driver::{
     Address, ConnectOptions, DatagramOptions, Driver, Interest, ListenOptions, Mode, Readiness, Token,
 };
@@ -218,5 +218,64 @@ pub fn an_impossible_address_is_invalid(mut driver: Box<dyn Driver>) -> Outcome 
     assert_eq!(kind(packets), Some(io::ErrorKind::InvalidInput));
     // What is possible still is.
     drop(pair_through(&mut *driver, &loopback()));
+    Outcome::Kept
+}
+
+/// A listener that is only bound has its address, and connects nobody.
+pub fn a_bound_listener_refuses_until_it_listens(mut driver: Box<dyn Driver>) -> Outcome {
+    let mut options = ListenOptions::default();
+    options.bind_only = true;
+    let mut listener = driver.listen(&loopback(), &options).expect("bind");
+    let address = listener.local_addr().expect("address");
+    let refused = match driver.connect(&address, &ConnectOptions::default()) {
+        Ok(mut stream) => {
+            driver.register(stream.source(), TOKEN, Interest::WRITABLE, Mode::Level).expect("register");
+            wait_for(&mut *driver, TOKEN, Readiness::WRITABLE);
+            driver.remove(stream.source()).expect("remove");
+            kind(stream.finish_connect())
+        }
+        Err(error) => Some(error.kind()),
+    };
+    assert_eq!(refused, Some(io::ErrorKind::ConnectionRefused));
+    listener.listen(5).expect("listen");
+    let _client = driver.connect(&address, &ConnectOptions::default()).expect("connect");
+    driver.register(listener.source(), TOKEN, Interest::READABLE, Mode::Level).expect("register");
+    wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+    listener.accept().expect("accept");
+    Outcome::Kept
+}
+
+/// Where a driver reports the end of the input, it does so by an edge that comes with it or after it.
+pub fn the_end_of_a_stream_comes_with_its_edge(mut driver: Box<dyn Driver>) -> Outcome {
+    if !driver.capabilities().edge {
+        return Outcome::Skipped("it reports levels only");
+    }
+    let (mut near, mut far) = stream_pair(&mut *driver);
+    driver.register(far.source(), TOKEN, Interest::BOTH, Mode::Edge).expect("register");
+    send_all(&mut *near, b"the last");
+    near.shutdown(Shutdown::Write).expect("shutdown");
+    let mut is_closed = false;
+    let is_reported = driver.capabilities().reports_read_closed;
+    let mut scratch = [0; 64];
+    // Bytes and end may come by one edge or two; whoever reads as the docs say finds both.
+    let mut received = 0;
+    wait_until(&mut *driver, |event| {
+        is_closed |= event.readiness.is_read_closed();
+        while event.token == TOKEN && event.readiness.is_readable() {
+            match far.recv(&mut scratch) {
+                Ok([]) => return true,
+                Ok(bytes) => received += bytes.len(),
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    break;
+                }
+            }
+            if is_reported && !is_closed {
+                break;
+            }
+        }
+        false
+    });
+    assert_eq!((received, is_closed), (8, is_reported));
     Outcome::Kept
 }

@@ -108,6 +108,10 @@ impl ListenerEndpoint for ListenerHandle {
         Ok((Box::new(StreamHandle::new(self.0.world.clone(), id)), peer))
     }
 
+    fn listen(&mut self, backlog: u32) -> io::Result<()> {
+        self.0.world.change(|world| world.set_backlog(self.0.id, backlog))
+    }
+
     fn local_addr(&self) -> io::Result<Address> {
         self.0.world.lock().listener_addr(self.0.id)
     }

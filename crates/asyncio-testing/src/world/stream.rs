@@ -44,6 +44,7 @@ enum Fate {
 #[derive(Debug)]
 pub(super) struct Listener {
     local: Address,
+    /// Zero until it listens.
     backlog: usize,
     reuse_port: bool,
     queue: VecDeque<u64>,
@@ -129,9 +130,14 @@ impl World {
         if is_taken {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, format!("{local} is listened on already")));
         }
-        let backlog = usize::try_from(options.backlog).unwrap_or(usize::MAX).max(1);
+        let backlog = if options.bind_only { 0 } else { backlog_of(options.backlog) };
         let listener = Listener { local, backlog, reuse_port: options.reuse_port, queue: VecDeque::new() };
         Ok(self.add(Kind::Listener(listener)))
+    }
+
+    pub(super) fn set_backlog(&mut self, id: u64, backlog: u32) -> io::Result<()> {
+        self.listener(id)?.backlog = backlog_of(backlog);
+        Ok(())
     }
 
     pub(super) fn accept(&mut self, id: u64) -> io::Result<(u64, Address)> {
@@ -294,4 +300,9 @@ impl World {
             _ => Err(super::not_registered()),
         }
     }
+}
+
+/// There is room for one connection at least, as in the kernel.
+fn backlog_of(backlog: u32) -> usize {
+    usize::try_from(backlog).unwrap_or(usize::MAX).max(1)
 }

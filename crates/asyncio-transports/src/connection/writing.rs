@@ -1,0 +1,256 @@
+//! The sending half of a connection.
+//!
+//! What is written inside a callback of a running loop is gathered and leaves when the callback is back; see
+//! `LoopTransports`. What is written while the loop does not run, or would go above the high-water mark, leaves at once.
+//!
+//! Absent on purpose: the bytes that wait. They are in `Output`.
+
+use super::{Connection, Flag, Life};
+use crate::flow_control::WriteLimits;
+use asyncio_loop::ExceptionContext;
+use bytes::Bytes;
+use std::io;
+use std::net::Shutdown;
+use std::rc::Rc;
+
+impl Connection {
+    /// How many bytes were written and not taken by the kernel yet.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        let output = self.output.take();
+        let bytes = output.as_ref().map_or(0, |output| output.len());
+        self.output.set(output);
+        bytes
+    }
+
+    pub(crate) fn limits(&self) -> WriteLimits {
+        self.limits.get()
+    }
+
+    /// Takes effect at once if the protocol has to pause; it does not resume by this.
+    pub(crate) fn set_limits(self: &Rc<Self>, limits: WriteLimits) {
+        self.limits.set(limits);
+        if limits.must_pause(self.waiting_bytes()) {
+            self.send(&[]);
+        }
+    }
+
+    /// Whether something may be written. What is lost is counted, and told of when that becomes a habit.
+    ///
+    /// # Panics
+    ///
+    /// After `write_eof`.
+    #[track_caller]
+    pub(crate) fn may_write(&self) -> bool {
+        assert!(!self.has(Flag::EOF_WRITTEN), "`write` called after `write_eof`");
+        if self.life.get() == Life::Open {
+            return true;
+        }
+        let lost = self.lost_writes.get();
+        if lost < LOST_WRITES_MAX {
+            self.lost_writes.set(lost + 1);
+            if lost + 1 == LOST_WRITES_MAX {
+                let report =
+                    ExceptionContext::new("a transport is written to again and again after it was closed or lost");
+                self.event_loop().call_exception_handler(report.with("transport", format!("{self:?}")));
+            }
+        }
+        false
+    }
+
+    /// Sends `data`, now or when the callback is back. Everything that is written goes through here, or `enqueue_owned`.
+    #[inline]
+    pub(crate) fn enqueue(self: &Rc<Self>, data: &[u8]) {
+        let mut output = self.output.take().unwrap_or_else(|| self.shared.take_output());
+        let would_wait = output.len() + data.len();
+        let is_gathered = !self.limits.get().must_pause(would_wait) && self.event_loop().is_running();
+        if is_gathered && !self.has(Flag::BLOCKED) {
+            output.push(data, &self.shared.received.borrow());
+            self.output.set(Some(output));
+            self.send_when_back();
+        } else if self.has(Flag::BLOCKED) {
+            output.push_copy(data);
+            self.output.set(Some(output));
+            self.tell_flow(true);
+        } else {
+            self.output.set(Some(output));
+            self.send(data);
+        }
+    }
+
+    /// As `enqueue`, of bytes that are given away, and so never copied.
+    pub(crate) fn enqueue_owned(self: &Rc<Self>, data: Bytes) {
+        let mut output = self.output.take().unwrap_or_else(|| self.shared.take_output());
+        output.push_owned(data);
+        let must_send = self.limits.get().must_pause(output.len()) || !self.event_loop().is_running();
+        self.output.set(Some(output));
+        if self.has(Flag::BLOCKED) {
+            self.tell_flow(true);
+        } else if must_send {
+            self.send(&[]);
+        } else {
+            self.send_when_back();
+        }
+    }
+
+    fn send_when_back(self: &Rc<Self>) {
+        if !self.has(Flag::WRITTEN) {
+            self.put(Flag::WRITTEN, true);
+            self.shared.send_later(self.clone());
+        }
+    }
+
+    /// The callback in which something was written is back.
+    pub(crate) fn send_written(self: &Rc<Self>) {
+        self.put(Flag::WRITTEN, false);
+        if self.take(Flag::FLOW_UNTOLD) {
+            self.tell_flow(false);
+        }
+        if !self.has(Flag::BLOCKED) {
+            self.send(&[]);
+        }
+    }
+
+    /// The endpoint was reported to have room.
+    pub(super) fn send_some(self: &Rc<Self>) {
+        if self.take(Flag::WRITABLE) && self.has(Flag::BLOCKED) {
+            self.send(&[]);
+        }
+    }
+
+    /// Sends what waits, and then `tail`; what the endpoint does not take waits from now on.
+    fn send(self: &Rc<Self>, tail: &[u8]) {
+        let Some(mut output) = self.output.take() else { return };
+        let was_blocked = self.has(Flag::BLOCKED);
+        let outcome = {
+            let received = self.shared.received.borrow();
+            let mut endpoint = self.endpoint.borrow_mut();
+            let Some(endpoint) = endpoint.as_deref_mut() else { return };
+            let outcome = output.send(&received, tail, endpoint);
+            if matches!(&outcome, Ok(sent) if sent.is_blocked) {
+                output.own(&received);
+            }
+            outcome
+        };
+        match outcome {
+            Ok(sent) => {
+                if sent.is_blocked {
+                    output.push_copy(&tail[sent.tail_bytes..]);
+                    self.output.set(Some(output));
+                } else {
+                    self.shared.give_output(output);
+                }
+                self.put(Flag::BLOCKED, sent.is_blocked);
+                if sent.is_blocked != was_blocked {
+                    self.update_interest();
+                }
+                if !sent.is_blocked {
+                    self.all_is_sent();
+                }
+                if sent.is_blocked || self.has(Flag::WRITING_PAUSED) {
+                    self.tell_flow(true);
+                }
+            }
+            Err(error) => {
+                self.shared.give_output(output);
+                self.fail(error);
+            }
+        }
+    }
+
+    fn all_is_sent(self: &Rc<Self>) {
+        if self.has(Flag::EOF_WRITTEN) && self.life.get() == Life::Open {
+            // The peer may be gone, which reading will tell.
+            let _ = self.finish_sending();
+        }
+        if self.life.get() == Life::Closing {
+            self.lose(None);
+        }
+    }
+
+    /// Sending has failed. What has arrived before is still handed out, unless nobody wants it.
+    fn fail(self: &Rc<Self>, error: io::Error) {
+        self.put(Flag::BLOCKED, false);
+        if self.life.get() == Life::Open && self.may_receive() && !self.has(Flag::BEGINNING) {
+            self.life.set(Life::Failed);
+            self.error.set(Some(error));
+            self.put(Flag::READABLE, true);
+            self.schedule();
+        } else {
+            self.lose(Some(error));
+        }
+    }
+
+    /// Tells the protocol to pause or to go on, if that has changed. If one of its methods runs, that `may_wait` until it is
+    /// back.
+    fn tell_flow(self: &Rc<Self>, may_wait: bool) {
+        loop {
+            let (waiting, limits) = (self.waiting_bytes(), self.limits.get());
+            let is_paused = self.has(Flag::WRITING_PAUSED);
+            let must_change = if is_paused { limits.may_resume(waiting) } else { limits.must_pause(waiting) };
+            if !must_change || self.life.get() >= Life::Losing {
+                return;
+            }
+            if may_wait && self.protocol().is_busy() && self.event_loop().is_running() {
+                self.put(Flag::FLOW_UNTOLD, true);
+                return self.send_when_back();
+            }
+            self.put(Flag::WRITING_PAUSED, !is_paused);
+            // As in asyncio, the connection survives a panic here.
+            let _reported = if is_paused {
+                self.call("resume_writing", |protocol| protocol.resume_writing())
+            } else {
+                self.call("pause_writing", |protocol| protocol.pause_writing())
+            };
+        }
+    }
+
+    pub(crate) fn write_eof(self: &Rc<Self>) -> io::Result<()> {
+        if self.life.get() != Life::Open || self.has(Flag::EOF_WRITTEN) {
+            return Ok(());
+        }
+        if self.waiting_bytes() > 0 && !self.has(Flag::BLOCKED) {
+            self.send(&[]);
+        }
+        if self.life.get() != Life::Open {
+            return Ok(());
+        }
+        self.put(Flag::EOF_WRITTEN, true);
+        if self.waiting_bytes() == 0 { self.finish_sending() } else { Ok(()) }
+    }
+
+    /// Shuts the endpoint down at once, whatever waits.
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        let mut endpoint = self.endpoint.borrow_mut();
+        endpoint
+            .as_deref_mut()
+            .map_or_else(|| Err(io::ErrorKind::NotConnected.into()), |endpoint| endpoint.shutdown(how))
+    }
+
+    fn finish_sending(&self) -> io::Result<()> {
+        self.endpoint.borrow_mut().as_deref_mut().map_or(Ok(()), |endpoint| endpoint.shutdown(Shutdown::Write))
+    }
+
+    pub(crate) fn close(self: &Rc<Self>) {
+        match self.life.get() {
+            Life::Open => {}
+            // Sending has failed, and nobody wants what is left.
+            Life::Failed => return self.lose(self.error.take()),
+            _ => return,
+        }
+        self.life.set(Life::Closing);
+        self.update_interest();
+        if self.waiting_bytes() == 0 {
+            self.lose(None);
+        } else if !self.has(Flag::BLOCKED) {
+            self.send(&[]);
+        }
+    }
+
+    pub(crate) fn abort(self: &Rc<Self>) {
+        self.lose(None);
+    }
+}
+
+/// From this write on after the connection was lost, the exception handler is told; asyncio's
+/// `LOG_THRESHOLD_FOR_CONNLOST_WRITES`.
+const LOST_WRITES_MAX: u8 = 5;

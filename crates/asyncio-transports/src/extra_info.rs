@@ -1,0 +1,74 @@
+//! What can be asked of a transport beside moving bytes.
+
+use crate::transport::Transport;
+use asyncio_driver::{Address, Source};
+use std::io;
+use std::net::Shutdown;
+
+#[cfg(unix)]
+use std::os::fd::{BorrowedFd as BorrowedSocket, OwnedFd as OwnedSocket};
+#[cfg(windows)]
+use std::os::windows::io::{BorrowedSocket, OwnedSocket};
+
+/// What [`Transport::get_extra_info`] gives.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ExtraInfo {
+    /// An address.
+    Address(Address),
+    /// The socket.
+    Socket(TransportSocket),
+}
+
+/// The socket of a transport, for options and the like. It cannot be closed or made blocking by this.
+///
+/// # asyncio
+///
+/// `asyncio.trsock.TransportSocket`. Differs: options are got and set by way of [`dup`](Self::dup).
+#[derive(Clone, Debug)]
+pub struct TransportSocket(Transport);
+
+impl TransportSocket {
+    pub(crate) const fn new(transport: Transport) -> Self {
+        Self(transport)
+    }
+
+    fn with_fd<R>(&self, with: impl FnOnce(BorrowedSocket<'_>) -> R) -> io::Result<R> {
+        let outcome = self.0.connection().with_endpoint(|endpoint| match endpoint.source() {
+            Source::Os(fd) => Ok(with(fd)),
+            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "this endpoint has no descriptor")),
+        });
+        outcome.unwrap_or_else(|| Err(io::ErrorKind::NotConnected.into()))
+    }
+
+    /// A duplicate of the socket that its holder owns, for instance to get and set options by `socket2`: the options are
+    /// those of the transport's socket.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` once the connection is lost; `Unsupported` if the endpoint has no descriptor; or no descriptor is left.
+    pub fn dup(&self) -> io::Result<OwnedSocket> {
+        self.with_fd(|fd| fd.try_clone_to_owned())?
+    }
+
+    /// The address of this end.
+    #[must_use]
+    pub fn getsockname(&self) -> Option<Address> {
+        self.0.sockname()
+    }
+
+    /// The address of the other end.
+    #[must_use]
+    pub fn getpeername(&self) -> Option<Address> {
+        self.0.peername()
+    }
+
+    /// Finishes receiving, sending, or both, at once and whatever waits to be sent. [`Transport::write_eof`] waits for that.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if the peer is gone or the connection lost.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.connection().shutdown(how)
+    }
+}

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod attempts;
+mod connecting;
+mod connection;
+mod create_connection;
+mod create_server;
+mod ext;
+mod extra_info;
+mod flow_control;
+mod host;
+mod listener;
+mod loop_transports;
+mod output;
+mod peer;
+mod protocol;
+mod server;
+mod transport;
+mod unix;
+
+pub use attempts::ConnectError;
+pub use create_connection::{Connected, CreateConnection};
+pub use create_server::CreateServer;
+pub use ext::LoopTransportsExt;
+pub use extra_info::{ExtraInfo, TransportSocket};
+pub use host::{Host, IntoHost, IntoHosts};
+pub use protocol::{Buffered, BufferedProtocol, IntoProtocol, Protocol, ProtocolRef, Streaming};
+pub use server::{ServeForeverError, Server};
+pub use transport::Transport;
+pub use unix::{CreateUnixServer, IntoUnixAddress};

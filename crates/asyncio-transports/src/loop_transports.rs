@@ -1,0 +1,135 @@
+//! `LoopTransports`: what the connections of one loop share. An extension of the loop, made with its first connection.
+//!
+//! Invariants:
+//! 1. Whoever has written in a callback is in `unsent` until that callback is back; then all of it is sent.
+//! 2. Nobody refers to `received` once its bytes have been handed out and `send_unsent` was called.
+//!
+//! Absent on purpose: connections. The loop has those that are registered, and nobody needs another list.
+
+use crate::connection::Connection;
+use crate::output::Output;
+use asyncio_loop::{EventLoop, Extension, Runnable};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::rc::Rc;
+
+/// What the connections of a loop share.
+pub(crate) struct LoopTransports {
+    event_loop: EventLoop,
+    /// The driver reports edges.
+    pub(crate) has_edges: bool,
+    /// An edge that comes with the end of the input says so.
+    pub(crate) reports_read_closed: bool,
+    /// What was received last. Made at the first use.
+    pub(crate) received: RefCell<Box<[u8]>>,
+    unsent: RefCell<VecDeque<Rc<Connection>>>,
+    /// Somebody will call `send_unsent` when the callback under way is back.
+    will_send: Cell<bool>,
+    /// Outputs that are not in use, so that writing allocates nothing.
+    #[expect(clippy::vec_box, reason = "they move in and out as boxes")]
+    spare: RefCell<Vec<Box<Output>>>,
+}
+
+impl LoopTransports {
+    pub(crate) fn of(event_loop: &EventLoop) -> Rc<Self> {
+        let new = |event_loop: &EventLoop| {
+            let capabilities = event_loop.with_driver(|driver| driver.capabilities());
+            Self {
+                event_loop: event_loop.clone(),
+                has_edges: capabilities.edge,
+                reports_read_closed: capabilities.edge && capabilities.reports_read_closed,
+                received: RefCell::default(),
+                unsent: RefCell::default(),
+                will_send: Cell::new(false),
+                spare: RefCell::default(),
+            }
+        };
+        // What a closed loop is given it keeps for ever.
+        if event_loop.is_closed() { Rc::new(new(event_loop)) } else { event_loop.extension(new) }
+    }
+
+    pub(crate) const fn event_loop(&self) -> &EventLoop {
+        &self.event_loop
+    }
+
+    /// The buffer to receive into, made if it is not there yet.
+    pub(crate) fn ensure_buffer(&self) {
+        let mut received = self.received.borrow_mut();
+        if received.is_empty() {
+            *received = vec![0; RECEIVE_BYTES].into_boxed_slice();
+        }
+    }
+
+    /// Sends what `connection` has to send when the callback under way is back.
+    pub(crate) fn send_later(self: &Rc<Self>, connection: Rc<Connection>) {
+        self.unsent.borrow_mut().push_back(connection);
+        if !self.will_send.replace(true) {
+            self.event_loop.defer(self.clone());
+        }
+    }
+
+    /// Runs a callback of a connection, and then sends what it has written, to whomever.
+    pub(crate) fn sending_after<R>(&self, callback: impl FnOnce() -> R) -> R {
+        /// Whatever happens, whoever writes next does not rely on us.
+        struct Restore<'a>(&'a Cell<bool>, bool);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let _restored = Restore(&self.will_send, self.will_send.replace(true));
+        let result = callback();
+        self.send_unsent();
+        result
+    }
+
+    /// Sends what was written since the last time.
+    fn send_unsent(&self) {
+        loop {
+            // With nothing borrowed: a protocol may be told to pause, and write once more.
+            let Some(connection) = self.unsent.borrow_mut().pop_front() else { return };
+            connection.send_written();
+        }
+    }
+
+    /// An empty output.
+    pub(crate) fn take_output(&self) -> Box<Output> {
+        self.spare.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes back an output that is not needed any more.
+    pub(crate) fn give_output(&self, mut output: Box<Output>) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE_MAX {
+            output.clear();
+            spare.push(output);
+        }
+    }
+}
+
+/// The deferred step: a callback of somebody else's has written.
+impl Runnable for LoopTransports {
+    fn run(self: Rc<Self>) {
+        self.will_send.set(false);
+        self.send_unsent();
+    }
+}
+
+impl Extension for LoopTransports {
+    fn loop_closed(&self) {
+        self.unsent.take();
+        self.received.take();
+    }
+}
+
+impl fmt::Debug for LoopTransports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopTransports").field("event_loop", &self.event_loop).finish_non_exhaustive()
+    }
+}
+
+/// What a connection receives at a time: as asyncio.
+const RECEIVE_BYTES: usize = 256 * 1024;
+/// So many outputs are kept for the next callback.
+const SPARE_MAX: usize = 64;
