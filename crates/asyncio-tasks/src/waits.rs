@@ -16,6 +16,7 @@
 
 mod held;
 mod queue;
+mod rare;
 
 pub(crate) use held::{Holder, held};
 pub(crate) use queue::QueueEnds;
@@ -26,8 +27,8 @@ use crate::raw::TaskRef;
 use crate::scopes;
 use asyncio_driver::{Slots, Token};
 use asyncio_loop::{Step, TimerKey, TokenStep};
+use rare::Rare;
 use std::cell::RefCell;
-use std::fmt;
 use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
@@ -90,21 +91,6 @@ struct Wait {
     /// Neighbours in a queue; or, of a wait for a timer, that timer's token.
     previous: u32,
     next: u32,
-}
-
-/// What few waits have.
-#[derive(Default)]
-struct Rare {
-    /// To be woken in place of the task: a foreign one, or that of a combinator inside the task.
-    waker: Option<Waker>,
-    target: Option<Rc<dyn CancelTarget>>,
-    observed: Option<Weak<dyn Observed>>,
-}
-
-impl fmt::Debug for Rare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rare").field("waker", &self.waker).finish_non_exhaustive()
-    }
 }
 
 thread_local! {
@@ -204,7 +190,7 @@ impl Wait {
             scope: current_scope(),
             task,
             awaited,
-            rare: Some(Box::new(Rare { waker, target, observed })),
+            rare: Some(Rare { waker, target, observed }.boxed()),
             previous: NO_SLOT,
             next: NO_SLOT,
         }
@@ -234,7 +220,9 @@ pub(crate) fn renew(id: WaitId, cx: &Context<'_>) {
     drop(old);
     if is_foreign {
         let waker = cx.waker().clone();
-        let old = WAITS.with_borrow_mut(|waits| waits.get_mut(id)?.rare.get_or_insert_default().waker.replace(waker));
+        let old = WAITS.with_borrow_mut(|waits| {
+            waits.get_mut(id)?.rare.get_or_insert_with(|| Rare::default().boxed()).waker.replace(waker)
+        });
         drop(old);
     }
     adopt(id);
@@ -280,10 +268,23 @@ pub(crate) fn end(id: WaitId) {
     drop(gone);
 }
 
-/// What is to be dropped when the table is not borrowed any more; mostly nothing.
-type Ended = Option<(Option<TaskRef>, Option<TaskRef>, Option<Box<Rare>>)>;
+/// What is to be dropped when the table is not borrowed any more.
+struct Ended {
+    _task: Option<TaskRef>,
+    _awaited: Option<TaskRef>,
+    rare: Option<Box<Rare>>,
+}
 
-fn end_in(waits: &mut Slots<Wait>, id: WaitId) -> Ended {
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(rare) = self.rare.take() {
+            Rare::recycle(rare);
+        }
+    }
+}
+
+/// Takes a record out of the table and out of its task's list. Mostly nothing is left that would run code of others when dropped.
+fn end_in(waits: &mut Slots<Wait>, id: WaitId) -> Option<Ended> {
     let wait = waits.get(id)?;
     let is_first = wait.task.as_ref().is_none_or(|task| task.state.first_wait.get() == id.slot());
     let (task, awaited, rare) = if is_first {
@@ -299,7 +300,8 @@ fn end_in(waits: &mut Slots<Wait>, id: WaitId) -> Ended {
         (wait.task.take(), wait.awaited.take(), wait.rare.take())
     };
     let (task, awaited) = (task.and_then(TaskRef::release), awaited.and_then(TaskRef::release));
-    if task.is_none() && awaited.is_none() && rare.is_none() { None } else { Some((task, awaited, rare)) }
+    let is_empty = task.is_none() && awaited.is_none() && rare.is_none();
+    if is_empty { None } else { Some(Ended { _task: task, _awaited: awaited, rare }) }
 }
 
 /// Removes the ended waits at the beginning of a list; gives what is then the first.

@@ -1,6 +1,6 @@
 //! What tasks cost, by counting: allocations and bytes.
 
-use asyncio_loop::EventLoop;
+use asyncio_loop::{EventLoop, get_running_loop};
 use asyncio_tasks::{Future as LoopFuture, LoopTasksExt as _, create_task, sleep, timeout, yield_now};
 use asyncio_testing::{CountingAllocator, ScriptedDriver, VirtualClock, count_allocations};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -96,6 +96,14 @@ fn awaiting_a_future_allocates_the_future() {
         future.set_result(1).unwrap();
         assert_eq!(future.await, Ok(1));
         yield_now().await;
+    });
+    assert_eq!(made, ROUNDS);
+    // Nor does it cost more to wait for it, linked, so that a cancellation would be passed on.
+    let made = allocations(async || {
+        let future = LoopFuture::new();
+        let setter = future.clone();
+        get_running_loop().call_soon(move || setter.set_result(1).unwrap());
+        assert_eq!(future.await, Ok(1));
     });
     assert_eq!(made, ROUNDS);
 }

@@ -110,7 +110,7 @@ impl QueueEnds {
         state
     }
 
-    fn take_out(&self, waits: &mut Slots<Wait>, id: WaitId) -> Ended {
+    fn take_out(&self, waits: &mut Slots<Wait>, id: WaitId) -> Option<Ended> {
         let wait = waits.get(id)?;
         let (previous, next) = (wait.previous, wait.next);
         match waits.in_slot_mut(previous) {
