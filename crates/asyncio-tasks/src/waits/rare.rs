@@ -21,7 +21,6 @@ pub(super) struct Rare {
 /// So many boxes are kept for the next waits.
 const SPARE_MAX: usize = 64;
 
-#[expect(clippy::vec_box, reason = "it is the boxes that are kept")]
 type Spare = Vec<Box<Rare>>;
 
 thread_local! {
