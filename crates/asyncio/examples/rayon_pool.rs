@@ -24,7 +24,7 @@ impl Executor for RayonPool {
 }
 
 fn is_prime(n: u32) -> bool {
-    n > 1 && (2..).take_while(|divisor| divisor * divisor <= n).all(|divisor| n % divisor != 0)
+    n > 1 && (2..).take_while(|divisor| divisor * divisor <= n).all(|divisor| !n.is_multiple_of(divisor))
 }
 
 #[asyncio::main]
