@@ -1,6 +1,7 @@
 //! `alone`: each library, used by a small program in a workspace of its own outside this one.
 //!
-//! The programs are `xtask/alone/<crate>.rs`; a library without one fails. Counts the programs that ran.
+//! The programs are `xtask/alone/<crate>.rs`; a library without one fails. Those in `xtask/alone/asyncio/` are further ones for the
+//! facade: they fix its names and grammar, and must run as they stand. Counts the programs that ran.
 
 use crate::Error;
 use crate::metadata::Workspace;
@@ -10,7 +11,7 @@ use crate::scratch::Scratch;
 use std::env;
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) fn run(workspace: &Workspace) -> Result<Report, Error> {
@@ -34,12 +35,40 @@ fn run_all(workspace: &Workspace, outside: &Path) -> Result<Report, Error> {
             report.fail(format!("{source} is missing: a small program that uses {name} and nothing else"));
             continue;
         };
-        let scratch = Scratch::write(workspace, outside.join(name), &[name], &[("src/main.rs", &program)])?;
-        let mut command = scratch.cargo(workspace);
-        command.args(["run", "--quiet"]);
-        report.check(fault_within(&mut command, LIMIT)?.map(|fault| format!("{source}: {fault}")));
+        report.check(run_one(workspace, outside.join(name), name, &source, &program)?);
+    }
+    for source in charter(workspace)? {
+        let program = workspace.read(&source)?;
+        let folder = source.trim_start_matches("xtask/alone/").trim_end_matches(".rs").replace('/', "-");
+        report.check(run_one(workspace, outside.join(folder), "asyncio", &source, &program)?);
     }
     Ok(report)
+}
+
+/// The further programs of the facade, in order.
+fn charter(workspace: &Workspace) -> Result<Vec<String>, Error> {
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(workspace.root().join(CHARTER))? {
+        sources.push(format!("{CHARTER}/{}", entry?.file_name().display()));
+    }
+    sources.sort();
+    Ok(sources)
+}
+
+const CHARTER: &str = "xtask/alone/asyncio";
+
+/// Runs one program, which uses the library `name`; gives what is wrong, if anything is.
+fn run_one(
+    workspace: &Workspace,
+    dir: PathBuf,
+    name: &str,
+    source: &str,
+    program: &str,
+) -> Result<Option<String>, Error> {
+    let scratch = Scratch::write(workspace, dir, &[name], &[("src/main.rs", program)])?;
+    let mut command = scratch.cargo(workspace);
+    command.args(["run", "--quiet"]);
+    Ok(fault_within(&mut command, LIMIT)?.map(|fault| format!("{source}: {fault}")))
 }
 
 /// Building included.

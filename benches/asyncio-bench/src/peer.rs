@@ -1,21 +1,11 @@
 //! How asyncio does what the shared workloads need.
 
 use asyncio::prelude::*;
-use asyncio::{Lock, Queue, Semaphore, Task};
+use asyncio::{Lock, Queue, Receiver, Semaphore, Sender, Task};
 use peers_common::Peer;
 use std::future::{self, Future};
 use std::rc::Rc;
 use std::time::Duration;
-
-/// One end of a queue, which shuts the queue down when it is dropped.
-#[derive(Debug)]
-pub(crate) struct End<T>(Rc<Queue<T>>);
-
-impl<T> Drop for End<T> {
-    fn drop(&mut self) {
-        self.0.shutdown(false);
-    }
-}
 
 /// Tasks on asyncio's loop.
 #[derive(Debug)]
@@ -26,8 +16,8 @@ impl Peer for Asyncio {
     const UNSUPPORTED: &[&str] = &["subproc_seq", "subproc_conc"];
 
     type Join<T: 'static> = Task<T>;
-    type Sender<T: 'static> = End<T>;
-    type Receiver<T: 'static> = Rc<Queue<T>>;
+    type Sender<T: 'static> = Sender<T>;
+    type Receiver<T: 'static> = Receiver<T>;
     type Resolver<T: 'static> = asyncio::Future<Rc<T>>;
     type Answer<T: 'static> = asyncio::Future<Rc<T>>;
     type Mutex = Lock;
@@ -59,17 +49,16 @@ impl Peer for Asyncio {
         asyncio::timeout(duration, future).await.is_ok()
     }
 
-    fn bounded<T: 'static>(capacity: usize) -> (End<T>, Rc<Queue<T>>) {
-        let queue = Rc::new(Queue::new(capacity));
-        (End(queue.clone()), queue)
+    fn bounded<T: 'static>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+        Queue::new(capacity).split()
     }
 
-    async fn send<T: 'static>(sender: &mut End<T>, value: T) {
-        assert!(sender.0.put(value).await.is_ok());
+    async fn send<T: 'static>(sender: &mut Sender<T>, value: T) {
+        assert!(sender.put(value).await.is_ok());
     }
 
-    async fn recv<T: 'static>(receiver: &mut Rc<Queue<T>>) -> Option<T> {
-        receiver.get().await.ok()
+    fn recv<T: 'static>(receiver: &mut Receiver<T>) -> impl Future<Output = Option<T>> {
+        receiver.next()
     }
 
     fn oneshot<T: 'static>() -> (asyncio::Future<Rc<T>>, asyncio::Future<Rc<T>>) {

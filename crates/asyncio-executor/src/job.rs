@@ -9,7 +9,10 @@
 //! 2. Whoever waits is always told: of the result, of the panic, or that the job was cancelled or dropped.
 //! 3. Nothing is locked while a waker is called, or a closure, result or panic is run or dropped.
 //!
-//! Absent on purpose: threads.
+//! Checked by loom models beside this file. Absent on purpose: threads.
+
+#[cfg(all(test, asyncio_loom))]
+mod loom_tests;
 
 use asyncio_driver::TimeHold;
 use asyncio_loop::{ContextSnapshot, SendContext};
@@ -20,9 +23,19 @@ use std::future::Future;
 use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+#[cfg(all(test, asyncio_loom))]
+use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
+};
+#[cfg(not(all(test, asyncio_loom)))]
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Blocking work on its way to a thread. Run it, once, or drop it: then whoever waits is told that it was cancelled.
 ///

@@ -225,18 +225,36 @@ impl<T> State<T> {
         self.first + self.kept.len() as u64
     }
 
-    /// Where an item is, if it is kept.
-    fn place_of(&self, number: u64) -> Option<usize> {
-        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        (place < self.kept.len()).then_some(place)
-    }
-
     /// Takes out the oldest items, as long as nobody has yet to take them.
     fn prune(&mut self) -> Vec<Kept<T>> {
         let taken = self.kept.iter().take_while(|kept| kept.remaining == 0).count();
         self.first += taken as u64;
         self.kept.drain(..taken).collect()
     }
+}
+
+impl<T: Clone> State<T> {
+    /// Takes an item for one of those who have yet to take it, if it is kept.
+    fn take(&mut self, number: u64) -> Option<Taken<T>> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let kept = self.kept.get_mut(place)?;
+        if kept.remaining > 1 {
+            let item = kept.item.clone();
+            kept.remaining -= 1;
+            return Some(Taken::Clone(item));
+        }
+        // Nobody has yet to take it but this one; so nobody has yet to take an older one, and it is the oldest.
+        self.first += 1;
+        self.kept.pop_front().map(|kept| Taken::Last(kept.item))
+    }
+}
+
+/// How an item was taken.
+enum Taken<T> {
+    /// Others have yet to take it.
+    Clone(T),
+    /// It has left.
+    Last(T),
 }
 
 impl<T> Shared<T> {

@@ -4,7 +4,7 @@
 //! 1. When the last sender is dropped, the queue is shut down: receivers get what is left, and then its end.
 //! 2. When the last receiver is dropped, it is shut down at once: what is left is dropped, and senders get their items back.
 
-use crate::core::Core;
+use crate::core::{Core, Get};
 use crate::error::{GetError, PutError, QueueShutDown};
 use crate::queue::Queue;
 use crate::statistics::QueueStatistics;
@@ -147,8 +147,9 @@ impl<T> Receiver<T> {
     /// # Cancel safety
     ///
     /// As that of [`Queue::get`].
-    pub async fn next(&mut self) -> Option<T> {
-        self.shared.core.get().await.ok()
+    #[inline]
+    pub fn next(&mut self) -> impl Future<Output = Option<T>> + Unpin {
+        Next { get: self.shared.core.get() }
     }
 
     /// As [`Queue::get_nowait`].
@@ -194,6 +195,20 @@ impl<T> Receiver<T> {
     #[must_use]
     pub fn statistics(&self) -> QueueStatistics {
         self.shared.core.statistics()
+    }
+}
+
+/// Gets an item as soon as there is one, or the end. Not an `async fn`, for it is in the innermost loop of programs, and `Unpin`.
+struct Next<'a, T> {
+    get: Get<'a, Fifo<T>>,
+}
+
+impl<T> Future for Next<'_, T> {
+    type Output = Option<T>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        Pin::new(&mut self.get).poll(cx).map(Result::ok)
     }
 }
 

@@ -226,7 +226,7 @@ proptest! {
                     putters.wake(usize::MAX);
                 }
             }
-            if !matches!(step, Step::Shutdown(_)) && !(is_lossy && matches!(step, Step::Put | Step::PutNowait)) {
+            if matches!(step, Step::GetNowait(_) | Step::Get(_) | Step::Unsubscribe(_)) {
                 putters.wake(model.oldest() - oldest);
             }
             let now = news.statistics();

@@ -1,6 +1,6 @@
 //! `Subscriber`: one who gets every item of a broadcast, at his own pace.
 
-use super::{BroadcastStatistics, Kept, Shared};
+use super::{BroadcastStatistics, Kept, Shared, Taken};
 use crate::error::{QueueEmpty, QueueShutDown};
 use asyncio_tasks::{Wait, WaiterState};
 use futures_core::Stream;
@@ -127,31 +127,25 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// If items were lost, which is told once, or there is none.
     pub fn get_nowait(&mut self) -> Result<T, BroadcastGetNowaitError> {
-        let mut guard = self.shared.state.borrow_mut();
-        let state = &mut *guard;
+        let mut state = self.shared.state.borrow_mut();
         if self.next < state.first && !state.kept.is_empty() {
             let lost = state.first - self.next;
             self.next = state.first;
             return Err(Lagged { lost }.into());
         }
-        let Some(place) = state.place_of(self.next) else {
+        let Some(taken) = state.take(self.next) else {
             let is_shut_down = state.is_shut_down;
             return Err(if is_shut_down { QueueShutDown(()).into() } else { QueueEmpty.into() });
         };
-        let kept = &mut state.kept[place];
-        if kept.remaining > 1 {
-            let item = kept.item.clone();
-            kept.remaining -= 1;
-            self.next += 1;
-            return Ok(item);
-        }
-        // Nobody has yet to take it but this one; so nobody has yet to take an older one, and it is the oldest.
-        let kept = state.kept.pop_front().expect("it is in this place");
-        state.first += 1;
+        drop(state);
         self.next += 1;
-        drop(guard);
-        self.shared.has_left(1);
-        Ok(kept.item)
+        Ok(match taken {
+            Taken::Clone(item) => item,
+            Taken::Last(item) => {
+                self.shared.has_left(1);
+                item
+            }
+        })
     }
 
     fn poll_get(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, BroadcastGetError>> {
