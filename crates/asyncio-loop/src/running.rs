@@ -281,7 +281,9 @@ impl EventLoop {
             let (sources, watches) = (core.sources.borrow(), core.watches.borrow());
             for event in events.drain(..) {
                 if let Some(entry) = sources.take(event) {
-                    ready.extend(entry);
+                    if let Some(entry) = entry {
+                        ready.push(entry);
+                    }
                     continue;
                 }
                 watches.for_each_ready(event, |watcher| ready.push(Entry::Step(watcher.into())));

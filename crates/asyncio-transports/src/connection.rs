@@ -232,6 +232,7 @@ impl Connection {
         if self.life.get() >= Life::Losing {
             return;
         }
+        self.shared.end_direct(self);
         self.life.set(Life::Losing);
         self.error.set(error);
         self.drop_output();
@@ -312,12 +313,17 @@ impl Runnable for Connection {
     /// The steps come in the order of these cases: nothing is reported before the loop has polled, and nothing is taken
     /// note of any more when the connection is being lost.
     fn run(self: Rc<Self>) {
-        if self.take(Flag::BEGINNING) {
+        let flags = self.flags.get();
+        if flags & Flag::BEGINNING.0 != 0 {
+            self.put(Flag::BEGINNING, false);
             self.begin();
-        } else if self.take(Flag::SCHEDULED) {
+        } else if flags & Flag::SCHEDULED.0 != 0 {
+            self.flags.set(flags & !Flag::SCHEDULED.0);
             self.receive_some();
-            self.send_some();
-            self.receive_again();
+            if self.flags.get() & (Flag::WRITABLE.0 | Flag::READABLE.0) != 0 {
+                self.send_some();
+                self.receive_again();
+            }
         } else if self.life.get() == Life::Losing {
             self.end();
         }
@@ -326,22 +332,24 @@ impl Runnable for Connection {
 
 impl ReadySource for Connection {
     fn ready(self: Rc<Self>, readiness: Readiness) -> Option<Step> {
+        let mut flags = self.flags.get();
         if readiness.is_readable() {
-            self.put(Flag::READABLE, true);
+            flags |= Flag::READABLE.0;
         }
         if readiness.is_read_closed() {
-            self.put(Flag::READ_CLOSED, true);
+            flags |= Flag::READ_CLOSED.0;
         }
-        let may_send = readiness.is_writable() && self.has(Flag::BLOCKED);
+        let may_send = readiness.is_writable() && flags & Flag::BLOCKED.0 != 0;
         if may_send {
-            self.put(Flag::WRITABLE, true);
+            flags |= Flag::WRITABLE.0;
         }
         let is_due = may_send || (readiness.is_readable() && self.may_receive());
-        if !is_due || self.has(Flag::SCHEDULED) {
-            return None;
+        let must_schedule = is_due && flags & Flag::SCHEDULED.0 == 0;
+        if must_schedule {
+            flags |= Flag::SCHEDULED.0;
         }
-        self.put(Flag::SCHEDULED, true);
-        Some(self.into())
+        self.flags.set(flags);
+        must_schedule.then(|| self.into())
     }
 
     fn is_source(&self, source: Source<'_>) -> bool {

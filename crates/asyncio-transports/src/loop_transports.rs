@@ -12,6 +12,7 @@ use asyncio_loop::{EventLoop, Extension, Runnable};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// What the connections of a loop share.
@@ -21,14 +22,34 @@ pub(crate) struct LoopTransports {
     pub(crate) has_edges: bool,
     /// An edge that comes with the end of the input says so.
     pub(crate) reports_read_closed: bool,
-    /// What was received last. Made at the first use.
+    /// What was received last.
     pub(crate) received: RefCell<Box<[u8]>>,
+    /// What the connection whose `data_received` runs has written out of `received`, and nothing else.
+    direct: Cell<Direct>,
     unsent: RefCell<VecDeque<Rc<Connection>>>,
+    has_unsent: Cell<bool>,
     /// Somebody will call `send_unsent` when the callback under way is back.
     will_send: Cell<bool>,
     /// Outputs that are not in use, so that writing allocates nothing.
     #[expect(clippy::vec_box, reason = "they move in and out as boxes")]
     spare: RefCell<Vec<Box<Output>>>,
+}
+
+/// What a callback has written out of the bytes that it was given: almost always all there is to send.
+#[derive(Clone, Copy)]
+struct Direct {
+    /// The address of the connection; zero for none.
+    connection: usize,
+    /// Where the bytes lie that it was given, and how many they are.
+    first: usize,
+    bytes: usize,
+    /// What was written of them; `to` is zero if nothing was.
+    from: usize,
+    to: usize,
+}
+
+impl Direct {
+    const NONE: Self = Self { connection: 0, first: 0, bytes: 0, from: 0, to: 0 };
 }
 
 impl LoopTransports {
@@ -39,8 +60,11 @@ impl LoopTransports {
                 event_loop: event_loop.clone(),
                 has_edges: capabilities.edge,
                 reports_read_closed: capabilities.edge && capabilities.reports_read_closed,
-                received: RefCell::default(),
+                // Its pages are not touched before something arrives.
+                received: RefCell::new(vec![0; RECEIVE_BYTES].into_boxed_slice()),
+                direct: Cell::new(Direct::NONE),
                 unsent: RefCell::default(),
+                has_unsent: Cell::new(false),
                 will_send: Cell::new(false),
                 spare: RefCell::default(),
             }
@@ -53,17 +77,50 @@ impl LoopTransports {
         &self.event_loop
     }
 
-    /// The buffer to receive into, made if it is not there yet.
-    pub(crate) fn ensure_buffer(&self) {
-        let mut received = self.received.borrow_mut();
-        if received.is_empty() {
-            *received = vec![0; RECEIVE_BYTES].into_boxed_slice();
+    /// From now on, what `connection` writes out of `received` is only noted.
+    #[inline]
+    pub(crate) fn begin_direct(&self, connection: &Connection, received: &[u8]) {
+        let (first, bytes) = (received.as_ptr().addr(), received.len());
+        self.direct.set(Direct { connection: std::ptr::from_ref(connection).addr(), first, bytes, from: 0, to: 0 });
+    }
+
+    /// Notes that `connection` writes `data`, if that lies in `received` where its last write ended.
+    #[inline]
+    pub(crate) fn extend_direct(&self, connection: &Connection, data: &[u8]) -> bool {
+        let direct = self.direct.get();
+        if direct.connection != std::ptr::from_ref(connection).addr() {
+            return false;
         }
+        // Whatever lies before `first` wraps around, and is far out.
+        let from = data.as_ptr().addr().wrapping_sub(direct.first);
+        if from > direct.bytes || data.len() > direct.bytes - from || (direct.to > 0 && direct.to != from) {
+            return false;
+        }
+        let begin = if direct.to == 0 { from } else { direct.from };
+        self.direct.set(Direct { from: begin, to: from + data.len(), ..direct });
+        true
+    }
+
+    /// What `connection` has written, as a range of `received`; from now on its writes are queued.
+    #[inline]
+    pub(crate) fn end_direct(&self, connection: &Connection) -> Range<usize> {
+        if self.direct.get().connection != std::ptr::from_ref(connection).addr() {
+            return 0..0;
+        }
+        let direct = self.direct.replace(Direct::NONE);
+        direct.from..direct.to
+    }
+
+    /// How much `connection` has written so.
+    pub(crate) fn direct_bytes(&self, connection: &Connection) -> usize {
+        let direct = self.direct.get();
+        if direct.connection == std::ptr::from_ref(connection).addr() { direct.to - direct.from } else { 0 }
     }
 
     /// Sends what `connection` has to send when the callback under way is back.
     pub(crate) fn send_later(self: &Rc<Self>, connection: Rc<Connection>) {
         self.unsent.borrow_mut().push_back(connection);
+        self.has_unsent.set(true);
         if !self.will_send.replace(true) {
             self.event_loop.defer(self.clone());
         }
@@ -85,10 +142,19 @@ impl LoopTransports {
     }
 
     /// Sends what was written since the last time.
+    #[inline]
     fn send_unsent(&self) {
+        if self.has_unsent.get() {
+            self.send_all_unsent();
+        }
+    }
+
+    fn send_all_unsent(&self) {
         loop {
             // With nothing borrowed: a protocol may be told to pause, and write once more.
-            let Some(connection) = self.unsent.borrow_mut().pop_front() else { return };
+            let Some(connection) = self.unsent.borrow_mut().pop_front() else {
+                return self.has_unsent.set(false);
+            };
             connection.send_written();
         }
     }

@@ -79,7 +79,7 @@ impl Output {
         self.pieces.push_back(Piece::Owned(data));
     }
 
-    fn push_received(&mut self, range: Range<usize>) {
+    pub(crate) fn push_received(&mut self, range: Range<usize>) {
         self.len += range.len();
         match self.pieces.back_mut() {
             Some(Piece::Received(last)) if last.end == range.start => last.end = range.end,

@@ -24,11 +24,12 @@ enum Received {
 impl Connection {
     /// Whether what arrives may be handed out.
     pub(super) fn may_receive(&self) -> bool {
-        self.life.get() <= Life::Failed && !self.has(Flag::READING_PAUSED) && !self.has(Flag::EOF_RECEIVED)
+        const NONE_OF: u16 = Flag::READING_PAUSED.0 | Flag::EOF_RECEIVED.0;
+        self.life.get() <= Life::Failed && self.flags.get() & NONE_OF == 0
     }
 
     pub(crate) fn is_reading(&self) -> bool {
-        self.life.get() == Life::Open && !self.has(Flag::READING_PAUSED) && !self.has(Flag::EOF_RECEIVED)
+        self.life.get() == Life::Open && self.may_receive()
     }
 
     pub(crate) fn pause_reading(self: &Rc<Self>) {
@@ -97,7 +98,6 @@ impl Connection {
 
     /// Receives into the buffer of the loop.
     fn receive(&self) -> io::Result<Received> {
-        self.shared.ensure_buffer();
         let mut received = self.shared.received.borrow_mut();
         let mut endpoint = self.endpoint.borrow_mut();
         let Some(endpoint) = endpoint.as_deref_mut() else { return Ok(Received::Nothing) };
@@ -131,10 +131,19 @@ impl Connection {
             Kind::Nobody => Ok(()),
             Kind::Stream(protocol) => {
                 let received = self.shared.received.borrow();
-                self.call_on(receiver, "data_received", || {
-                    protocol.try_borrow_mut()?.data_received(&received[..bytes]);
+                let data = &received[..bytes];
+                if self.may_send_direct() {
+                    self.shared.begin_direct(self, data);
+                }
+                let outcome = self.call_on(receiver, "data_received", || {
+                    protocol.try_borrow_mut()?.data_received(data);
                     Ok(())
-                })
+                });
+                let written = self.shared.end_direct(self);
+                if !written.is_empty() && outcome.is_ok() {
+                    self.send_direct(&received, written);
+                }
+                outcome
             }
             Kind::Buffered(protocol) => self.call_on(receiver, "buffer_updated", || {
                 protocol.try_borrow_mut()?.buffer_updated(bytes);

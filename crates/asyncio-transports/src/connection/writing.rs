@@ -9,8 +9,9 @@ use super::{Connection, Flag, Life};
 use crate::flow_control::WriteLimits;
 use asyncio_loop::ExceptionContext;
 use bytes::Bytes;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
+use std::ops::Range;
 use std::rc::Rc;
 
 impl Connection {
@@ -19,7 +20,49 @@ impl Connection {
         let output = self.output.take();
         let bytes = output.as_ref().map_or(0, |output| output.len());
         self.output.set(output);
-        bytes
+        bytes + self.shared.direct_bytes(self)
+    }
+
+    /// Nothing waits, so that bytes of the buffer of the loop may be sent from where they lie.
+    pub(super) fn may_send_direct(&self) -> bool {
+        const NONE_OF: u16 = Flag::BLOCKED.0 | Flag::WRITTEN.0 | Flag::EOF_WRITTEN.0;
+        self.life.get() == Life::Open && self.flags.get() & NONE_OF == 0
+    }
+
+    /// `data_received` is back, and has written a range of what it was given, and nothing else.
+    pub(super) fn send_direct(self: &Rc<Self>, received: &[u8], written: Range<usize>) {
+        let outcome = match self.endpoint.borrow_mut().as_deref_mut() {
+            Some(endpoint) => endpoint.send(&[IoSlice::new(&received[written.clone()])]),
+            None => return,
+        };
+        let sent = match outcome {
+            Ok(sent) if sent == written.len() => {
+                if self.has(Flag::WRITING_PAUSED) {
+                    self.tell_flow(true);
+                }
+                return;
+            }
+            Ok(sent) => sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return self.fail(error),
+        };
+        let mut output = self.shared.take_output();
+        output.push_copy(&received[written.start + sent..written.end]);
+        self.output.set(Some(output));
+        self.put(Flag::BLOCKED, true);
+        self.update_interest();
+        self.tell_flow(true);
+    }
+
+    /// Queues what was only noted so far, before something else is done.
+    fn settle(self: &Rc<Self>) {
+        let written = self.shared.end_direct(self);
+        if !written.is_empty() {
+            let mut output = self.output.take().unwrap_or_else(|| self.shared.take_output());
+            output.push_received(written);
+            self.output.set(Some(output));
+            self.send_when_back();
+        }
     }
 
     pub(crate) fn limits(&self) -> WriteLimits {
@@ -28,6 +71,7 @@ impl Connection {
 
     /// Takes effect at once if the protocol has to pause; it does not resume by this.
     pub(crate) fn set_limits(self: &Rc<Self>, limits: WriteLimits) {
+        self.settle();
         self.limits.set(limits);
         if limits.must_pause(self.waiting_bytes()) {
             self.send(&[]);
@@ -60,6 +104,13 @@ impl Connection {
     /// Sends `data`, now or when the callback is back. Everything that is written goes through here, or `enqueue_owned`.
     #[inline]
     pub(crate) fn enqueue(self: &Rc<Self>, data: &[u8]) {
+        if !self.shared.extend_direct(self, data) {
+            self.queue(data);
+        }
+    }
+
+    fn queue(self: &Rc<Self>, data: &[u8]) {
+        self.settle();
         let mut output = self.output.take().unwrap_or_else(|| self.shared.take_output());
         let would_wait = output.len() + data.len();
         let is_gathered = !self.limits.get().must_pause(would_wait) && self.event_loop().is_running();
@@ -79,6 +130,7 @@ impl Connection {
 
     /// As `enqueue`, of bytes that are given away, and so never copied.
     pub(crate) fn enqueue_owned(self: &Rc<Self>, data: Bytes) {
+        self.settle();
         let mut output = self.output.take().unwrap_or_else(|| self.shared.take_output());
         output.push_owned(data);
         let must_send = self.limits.get().must_pause(output.len()) || !self.event_loop().is_running();
@@ -208,6 +260,7 @@ impl Connection {
         if self.life.get() != Life::Open || self.has(Flag::EOF_WRITTEN) {
             return Ok(());
         }
+        self.settle();
         if self.waiting_bytes() > 0 && !self.has(Flag::BLOCKED) {
             self.send(&[]);
         }
@@ -237,6 +290,7 @@ impl Connection {
             Life::Failed => return self.lose(self.error.take()),
             _ => return,
         }
+        self.settle();
         self.life.set(Life::Closing);
         self.update_interest();
         if self.waiting_bytes() == 0 {
