@@ -11,8 +11,11 @@ mod factory;
 mod future;
 mod gather;
 mod graph;
+mod group_shutdown;
+mod group_start;
 mod lookout;
 mod loop_tasks;
+mod race;
 mod raw;
 mod runner;
 mod scopes;
@@ -48,6 +51,8 @@ pub use graph::{
     AwaitedLock, DumpedState, DumpedTask, FutureCallGraph, TaskDump, capture_call_graph, dump_tasks, format_call_graph,
     print_call_graph,
 };
+pub use group_start::{Ready, StartError};
+pub use race::{first_ok, race};
 pub use runner::{LoopShutdown, Runner, RunnerBuilder, RunnerError, run, try_run};
 pub use shield::{Shield, shield};
 pub use sleep::{Sleep, sleep, yield_now};
