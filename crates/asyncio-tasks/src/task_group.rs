@@ -151,6 +151,16 @@ impl<E> ErrorGroup<E> {
         let part = |errors: Vec<_>| (!errors.is_empty()).then_some(Self { errors });
         (part(yes), part(no))
     }
+
+    /// The errors that are `wanted`; `None` if there are none of that kind.
+    ///
+    /// # asyncio
+    ///
+    /// `ExceptionGroup.subgroup`.
+    #[must_use]
+    pub fn filter(self, wanted: impl FnMut(&E) -> bool) -> Option<Self> {
+        self.split(wanted).0
+    }
 }
 
 impl<E: fmt::Debug> fmt::Debug for ErrorGroup<E> {
