@@ -2,6 +2,7 @@
 
 mod any_future;
 mod as_completed;
+mod cancel_scope;
 mod catch;
 mod current;
 mod ensure;
@@ -40,6 +41,7 @@ mod waker;
 
 pub use any_future::{AnyFuture, AwaitAny, ensure_future};
 pub use as_completed::{AsCompleted, NextCompleted, NextCompletedIter, as_completed};
+pub use cancel_scope::{CancelScope, Scoped, effective_deadline, fail_after, fail_at, move_on_after, move_on_at};
 pub use catch::{CatchCancelled, Reraise, catch_cancelled};
 pub use ensure::{Ensure, Gatherable};
 pub use error::{CancelledError, InvalidStateError, TimeoutError};

@@ -7,6 +7,7 @@
 //! 2. The group cancels its owner at most once, and takes that request back when the block ends.
 //! 3. A cancellation of the owner from outside is never lost: it goes through, or is made pending if errors take precedence.
 
+use crate::cancel_scope::Hidden;
 use crate::catch::{catch_cancelled, raise};
 use crate::current::current;
 use crate::error::CancelledError;
@@ -238,6 +239,8 @@ impl<E: 'static> TaskGroup<E> {
             group.inner.abort();
         }
         while !group.inner.children.borrow().is_empty() {
+            // When the children are being ended, a cancel scope around has nothing to add by insisting.
+            let _hidden = group.inner.aborting.get().then(Hidden::here);
             if let Err(error) = catch_cancelled(group.inner.inside(group.inner.waiters.wait())).await
                 && !group.inner.aborting.get()
             {
