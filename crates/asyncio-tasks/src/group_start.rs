@@ -110,7 +110,11 @@ impl<E: 'static> TaskGroup<E> {
             Ok(())
         })?;
         let _abandoned = CancelUnlessOver { start: &start, child: task.to_any() };
-        while !start.is_over.get() {
+        loop {
+            let told = start.told.take();
+            if let Some(told) = told {
+                return told;
+            }
             let Err(error) = catch_cancelled(start.waiter.wait()).await else { continue };
             if !start.is_over.get() {
                 task.cancel();
@@ -119,8 +123,6 @@ impl<E: 'static> TaskGroup<E> {
             }
             error.reraise().await;
         }
-        let told = start.told.take();
-        told.expect("it is over, and told once")
     }
 }
 

@@ -14,8 +14,10 @@ mod gather;
 mod graph;
 mod group_shutdown;
 mod group_start;
+mod levels;
 mod lookout;
 mod loop_tasks;
+mod move_on;
 mod race;
 mod raw;
 mod runner;
@@ -41,7 +43,7 @@ mod waker;
 
 pub use any_future::{AnyFuture, AwaitAny, ensure_future};
 pub use as_completed::{AsCompleted, NextCompleted, NextCompletedIter, as_completed};
-pub use cancel_scope::{CancelScope, Scoped, effective_deadline, fail_after, fail_at, move_on_after, move_on_at};
+pub use cancel_scope::{CancelScope, Scoped};
 pub use catch::{CatchCancelled, Reraise, catch_cancelled};
 pub use ensure::{Ensure, Gatherable};
 pub use error::{CancelledError, InvalidStateError, TimeoutError};
@@ -54,6 +56,7 @@ pub use graph::{
     print_call_graph,
 };
 pub use group_start::{Ready, StartError};
+pub use move_on::{effective_deadline, fail_after, fail_at, move_on_after, move_on_at};
 pub use race::{first_ok, race};
 pub use runner::{LoopShutdown, Runner, RunnerBuilder, RunnerError, run, try_run};
 pub use shield::{Shield, shield};

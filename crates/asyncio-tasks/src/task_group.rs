@@ -7,11 +7,11 @@
 //! 2. The group cancels its owner at most once, and takes that request back when the block ends.
 //! 3. A cancellation of the owner from outside is never lost: it goes through, or is made pending if errors take precedence.
 
-use crate::cancel_scope::Hidden;
 use crate::catch::{catch_cancelled, raise};
 use crate::current::current;
 use crate::error::CancelledError;
 use crate::group_shutdown::Shutdown;
+use crate::levels::Hidden;
 use crate::loop_tasks::LoopTasks;
 use crate::raw::TaskRef;
 use crate::scopes;

@@ -361,9 +361,9 @@ fn a_scope_may_move_to_another_task_with_its_shield() {
             let mut work = Box::pin(inside.run(async move { shield.run(async { is_cut(5).await }).await }));
             assert!(futures_util::poll!(work.as_mut()).is_pending());
             around.cancel();
-            work
+            Some(work)
         });
-        let work = moved.await.expect("it does not wait");
+        let work = moved.await.flatten().expect("it does not wait");
         let task = create_task(work);
         sleep(1).await;
         inner.cancel();

@@ -365,7 +365,7 @@ mod one_result {
     /// Fails after so many seconds, unless they are even.
     async fn even(seconds: u32) -> Result<u32, u32> {
         sleep(seconds).await;
-        if seconds % 2 == 0 { Ok(seconds) } else { Err(seconds) }
+        if seconds.is_multiple_of(2) { Ok(seconds) } else { Err(seconds) }
     }
 
     #[test]
