@@ -8,7 +8,7 @@
 //! Absent on purpose: the lock's order, which is [`Lock`]'s.
 
 use crate::lock::{Lock, LockAcquire, LockGuard, LockStatistics, ReleaseError};
-use asyncio_tasks::{WaitQueue, catch_cancelled};
+use asyncio_tasks::{CancelScope, WaitQueue, catch_cancelled};
 use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -188,7 +188,16 @@ impl<T> Condition<T> {
         let unless_returned = NotifyAnother(&self.waiters);
         let mut cancelled = catch_cancelled(self.waiters.wait()).await.err();
         let guard = loop {
-            match catch_cancelled(self.lock.acquire_at(location)).await {
+            // A cancel scope around, which has been heard, would insist at each turn of this loop.
+            let shield = cancelled.as_ref().map(|_| CancelScope::new().shield());
+            let acquired = catch_cancelled(async {
+                let acquire = self.lock.acquire_at(location);
+                match &shield {
+                    Some(shield) => shield.run(acquire).await.expect("nobody cancels the shield"),
+                    None => acquire.await,
+                }
+            });
+            match acquired.await {
                 Ok(guard) => break guard,
                 // Waits for the lock all the same; the last request is the one that counts.
                 Err(error) => cancelled = Some(error),

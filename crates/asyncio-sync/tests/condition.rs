@@ -4,7 +4,7 @@
 mod support;
 
 use asyncio_sync::{Condition, ConditionGuard, Lock, ReleaseError};
-use asyncio_tasks::{Task, catch_cancelled, create_task, sleep, timeout, yield_now};
+use asyncio_tasks::{Task, catch_cancelled, create_task, move_on_after, sleep, timeout, yield_now};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Waker};
@@ -240,5 +240,29 @@ fn a_dropped_wait_leaves_its_guard_without_the_lock() {
         guard.reacquire().await;
         assert_eq!((*guard, condition.locked()), (1, true));
         sleep(0).await;
+    });
+}
+
+/// On virtual time: a loop that never rests would never come to the end of the sleep.
+#[test]
+fn a_scope_that_insists_waits_for_the_lock_as_everybody_does() {
+    run(async {
+        let condition = Rc::new(Condition::default());
+        let begin = asyncio_loop::get_running_loop().time();
+        let holder = {
+            let condition = condition.clone();
+            create_task(async move {
+                sleep(0).await;
+                let _guard = condition.acquire().await;
+                sleep(5).await;
+            })
+        };
+        let outcome = move_on_after(1, async {
+            let mut guard = condition.acquire().await;
+            guard.wait().await;
+        });
+        assert_eq!(outcome.await, None);
+        assert_eq!(asyncio_loop::get_running_loop().time() - begin, 5.0);
+        assert_eq!((holder.await, condition.locked()), (Ok(()), false));
     });
 }

@@ -2,6 +2,7 @@
 
 mod any_future;
 mod as_completed;
+mod cancel_scope;
 mod catch;
 mod current;
 mod ensure;
@@ -11,8 +12,13 @@ mod factory;
 mod future;
 mod gather;
 mod graph;
+mod group_shutdown;
+mod group_start;
+mod levels;
 mod lookout;
 mod loop_tasks;
+mod move_on;
+mod race;
 mod raw;
 mod runner;
 mod scopes;
@@ -37,6 +43,7 @@ mod waker;
 
 pub use any_future::{AnyFuture, AwaitAny, ensure_future};
 pub use as_completed::{AsCompleted, NextCompleted, NextCompletedIter, as_completed};
+pub use cancel_scope::{CancelScope, Scoped};
 pub use catch::{CatchCancelled, Reraise, catch_cancelled};
 pub use ensure::{Ensure, Gatherable};
 pub use error::{CancelledError, InvalidStateError, TimeoutError};
@@ -48,6 +55,9 @@ pub use graph::{
     AwaitedLock, DumpedState, DumpedTask, FutureCallGraph, TaskDump, capture_call_graph, dump_tasks, format_call_graph,
     print_call_graph,
 };
+pub use group_start::{Ready, StartError};
+pub use move_on::{effective_deadline, fail_after, fail_at, move_on_after, move_on_at};
+pub use race::{first_ok, race};
 pub use runner::{LoopShutdown, Runner, RunnerBuilder, RunnerError, run, try_run};
 pub use shield::{Shield, shield};
 pub use sleep::{Sleep, sleep, yield_now};

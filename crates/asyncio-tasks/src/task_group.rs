@@ -10,6 +10,8 @@
 use crate::catch::{catch_cancelled, raise};
 use crate::current::current;
 use crate::error::CancelledError;
+use crate::group_shutdown::Shutdown;
+use crate::levels::Hidden;
 use crate::loop_tasks::LoopTasks;
 use crate::raw::TaskRef;
 use crate::scopes;
@@ -50,10 +52,10 @@ use std::rc::Rc;
 ///
 /// [`asyncio.TaskGroup`](https://docs.python.org/3/library/asyncio-task.html#asyncio.TaskGroup). Same; the block is a closure.
 pub struct TaskGroup<E: 'static> {
-    inner: Rc<Inner<E>>,
+    pub(crate) inner: Rc<Inner<E>>,
 }
 
-struct Inner<E> {
+pub(crate) struct Inner<E> {
     owner: TaskRef,
     /// By number, in order of creation.
     children: RefCell<BTreeMap<u64, AnyTask>>,
@@ -62,8 +64,8 @@ struct Inner<E> {
     /// The first panic of a child or of the body: resumed when all have ended.
     panic: RefCell<Option<Box<dyn Any + Send>>>,
     exiting: Cell<bool>,
-    aborting: Cell<bool>,
-    finished: Cell<bool>,
+    pub(crate) aborting: Cell<bool>,
+    pub(crate) finished: Cell<bool>,
     /// `cancel` was called: the block ends without an error.
     cancelled: Cell<bool>,
     /// The scope in which the owner runs the body, or waits for the children.
@@ -72,6 +74,7 @@ struct Inner<E> {
     parent_cancel_requested: Cell<bool>,
     /// Whoever waits for the last child.
     waiters: WaitQueue,
+    pub(crate) shutdown: Shutdown,
 }
 
 /// A task group does not take this child.
@@ -101,6 +104,10 @@ pub struct ErrorGroup<E> {
 }
 
 impl<E> ErrorGroup<E> {
+    pub(crate) const fn of(errors: Vec<Rc<E>>) -> Self {
+        Self { errors }
+    }
+
     /// The errors. There is at least one, unless the group was ended by [`TaskGroup::cancel`].
     #[must_use]
     pub fn errors(&self) -> Vec<&E> {
@@ -144,6 +151,16 @@ impl<E> ErrorGroup<E> {
         let (yes, no): (Vec<_>, Vec<_>) = self.errors.into_iter().partition(|error| wanted(error));
         let part = |errors: Vec<_>| (!errors.is_empty()).then_some(Self { errors });
         (part(yes), part(no))
+    }
+
+    /// The errors that are `wanted`; `None` if there are none of that kind.
+    ///
+    /// # asyncio
+    ///
+    /// `ExceptionGroup.subgroup`.
+    #[must_use]
+    pub fn filter(self, wanted: impl FnMut(&E) -> bool) -> Option<Self> {
+        self.split(wanted).0
     }
 }
 
@@ -222,6 +239,8 @@ impl<E: 'static> TaskGroup<E> {
             group.inner.abort();
         }
         while !group.inner.children.borrow().is_empty() {
+            // When the children are being ended, a cancel scope around has nothing to add by insisting.
+            let _hidden = group.inner.aborting.get().then(Hidden::here);
             if let Err(error) = catch_cancelled(group.inner.inside(group.inner.waiters.wait())).await
                 && !group.inner.aborting.get()
             {
@@ -230,6 +249,7 @@ impl<E: 'static> TaskGroup<E> {
             }
         }
         group.inner.finished.set(true);
+        group.inner.shutdown.finish();
         group.leave(value, cancelled).await
     }
 
@@ -247,6 +267,7 @@ impl<E: 'static> TaskGroup<E> {
             inside: Cell::new(None),
             parent_cancel_requested: Cell::new(false),
             waiters: WaitQueue::new(),
+            shutdown: Shutdown::default(),
         };
         Self { inner: Rc::new(inner) }
     }
@@ -437,6 +458,7 @@ impl<E> Drop for CancelOnDrop<'_, E> {
     fn drop(&mut self) {
         if !self.0.finished.get() {
             self.0.finished.set(true);
+            self.0.shutdown.finish();
             self.0.abort();
         }
     }

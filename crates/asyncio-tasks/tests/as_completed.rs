@@ -65,3 +65,33 @@ fn as_a_stream_it_gives_what_is_done_with_its_index() {
         assert_eq!(as_completed([done]).next().await, Some(Ok(Ok(4))));
     });
 }
+
+/// Each comes out with the index of its own item, in the order of the ends; those that end at once, in the order of their starts.
+#[test]
+fn a_thousand_random_sleeps_come_out_in_the_order_of_their_ends() {
+    run(async {
+        let mut random = 0x9e37_79b9_u32;
+        let delays: Vec<u32> = std::iter::repeat_with(|| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 16) % 500
+        })
+        .take(1000)
+        .collect();
+        let tasks: Vec<_> = delays.iter().map(|delay| after(*delay)).collect();
+        let event_loop = asyncio_loop::get_running_loop();
+        let begin = event_loop.time();
+        let mut completed = as_completed(tasks.clone());
+        let mut order = Vec::new();
+        while let Some(next) = completed.next_indexed().await {
+            let (index, value) = next.unwrap();
+            assert_eq!(value, Ok(delays[index]), "not the value of this item");
+            assert_eq!(tasks[index].result().unwrap(), delays[index]);
+            // (A sleep of no time ends in the first iterations, which take none.)
+            assert_eq!(event_loop.time() - begin, f64::from(delays[index]));
+            order.push(index);
+        }
+        let mut expected: Vec<_> = (0..1000).collect();
+        expected.sort_by_key(|index| delays[*index]);
+        assert_eq!(order, expected);
+    });
+}

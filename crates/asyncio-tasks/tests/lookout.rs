@@ -71,7 +71,7 @@ fn released() -> mpsc::Receiver<()> {
     let (tell, told) = mpsc::channel();
     std::thread::Builder::new()
         .spawn(move || {
-            for byte in std::io::stdin().bytes() {
+            for byte in std::io::stdin().lock().bytes() {
                 byte.unwrap();
                 if tell.send(()).is_err() {
                     return;

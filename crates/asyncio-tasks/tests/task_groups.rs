@@ -449,3 +449,41 @@ fn a_hundred_thousand_children_take_linear_time() {
         assert!(block.await.is_ok());
     });
 }
+
+#[test]
+fn errors_of_many_types_are_divided_by_type_and_print_as_a_tree() {
+    use std::error::Error;
+    use std::io;
+
+    type Boxed = Box<dyn Error>;
+    run(async {
+        let outcome = TaskGroup::<Boxed>::scope(async |group| {
+            group.create_task(async { Err::<(), Boxed>(io::Error::other("the disk is full").into()) });
+            group.create_task(async { Err::<(), _>(Boxed::from("first line\nsecond line")) });
+            group.create_task(async {
+                let inner = TaskGroup::<Boxed>::scope(async |group| {
+                    group.create_task(async { Err::<(), Boxed>(io::Error::other("the line is dead").into()) });
+                    Ok(())
+                });
+                inner.await.map_err(|errors| Boxed::from(errors.to_string()))
+            });
+            sleep(60).await;
+            Ok(())
+        });
+        let errors = outcome.await.unwrap_err();
+        let tree = "unhandled errors in a task group (3 errors)
+  - the disk is full
+  - first line
+    second line
+  - unhandled errors in a task group (1 error)
+      - the line is dead";
+        assert_eq!(errors.to_string(), tree);
+        let (io, rest) = errors.split(|error| error.is::<io::Error>());
+        assert_eq!(io.unwrap().errors()[0].to_string(), "the disk is full");
+        let rest = rest.unwrap();
+        assert_eq!(rest.len(), 2);
+        let lines = rest.filter(|error| error.to_string().starts_with("first")).unwrap();
+        assert_eq!(lines.len(), 1);
+        assert!(lines.filter(|error| error.is::<io::Error>()).is_none());
+    });
+}

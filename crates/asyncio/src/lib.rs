@@ -28,12 +28,13 @@ pub use asyncio_sync::{
 };
 pub use asyncio_tasks::{
     ALL_COMPLETED, AbortOnDrop, AllCompleted, AnyFuture, AnyTask, AsCompleted, AwaitedLock, CallbackKey, CancelHandle,
-    CancelledError, DumpedState, DumpedTask, ErrorGroup, FIRST_COMPLETED, FIRST_EXCEPTION, FirstCompleted,
-    FirstException, Future, FutureCallGraph, InvalidStateError, RescheduleError, ResultError, RunUntilCompleteError,
-    Runner, RunnerBuilder, RunnerError, SetResultError, Task, TaskDump, TaskFactory, TaskGroup, TaskGroupError,
-    ThreadFuture, ThreadFutureError, Timeout, TimeoutError, all_tasks, as_completed, capture_call_graph,
-    catch_cancelled, create_task, current_task, dump_tasks, ensure_future, format_call_graph, gather, print_call_graph,
-    run, shield, sleep, timeout, timeout_at, try_gather, try_run, wait, wait_for, yield_now,
+    CancelScope, CancelledError, DumpedState, DumpedTask, ErrorGroup, FIRST_COMPLETED, FIRST_EXCEPTION, FirstCompleted,
+    FirstException, Future, FutureCallGraph, InvalidStateError, Ready, RescheduleError, ResultError,
+    RunUntilCompleteError, Runner, RunnerBuilder, RunnerError, SetResultError, StartError, Task, TaskDump, TaskFactory,
+    TaskGroup, TaskGroupError, ThreadFuture, ThreadFutureError, Timeout, TimeoutError, all_tasks, as_completed,
+    capture_call_graph, catch_cancelled, create_task, current_task, dump_tasks, effective_deadline, ensure_future,
+    fail_after, fail_at, first_ok, format_call_graph, gather, move_on_after, move_on_at, print_call_graph, race, run,
+    shield, sleep, timeout, timeout_at, try_gather, try_run, wait, wait_for, yield_now,
 };
 pub use asyncio_transports::{
     Buffered, BufferedProtocol, ConnectError, Connected, CreateConnection, CreateServer, CreateUnixServer, ExtraInfo,
