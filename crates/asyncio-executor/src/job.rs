@@ -71,7 +71,7 @@ impl Job {
     {
         let inner = Inner { stage: Stage::Queued(work, context), waker: None, hold };
         let core = Arc::new(Core { inner: Mutex::new(inner), is_cancelled: AtomicBool::new(false), location });
-        (Self { run: Some(core.clone()) }, JobHandle { core, is_detached: false })
+        (Self { run: Some(core.clone()) }, JobHandle { core, end: End::Cancel })
     }
 
     /// Runs the closure on this thread, unless the job was cancelled. Its panic goes to whoever waits.
@@ -134,7 +134,16 @@ impl fmt::Debug for Job {
 #[must_use = "dropping it cancels the job; `detach` lets it run"]
 pub struct JobHandle<T> {
     core: Arc<dyn Outcome<T>>,
-    is_detached: bool,
+    end: End,
+}
+
+/// What is to be done when a handle is dropped.
+#[derive(Clone, Copy)]
+enum End {
+    Cancel,
+    Detach,
+    /// Nothing: the outcome is taken.
+    Nothing,
 }
 
 impl<T> JobHandle<T> {
@@ -164,25 +173,31 @@ impl<T> JobHandle<T> {
 
     /// Lets the job run, though nobody waits for it.
     pub fn detach(mut self) {
-        self.is_detached = true;
+        self.end = End::Detach;
     }
 }
 
 impl<T> Future for JobHandle<T> {
     type Output = Result<T, CancelledError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.core.poll(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = self.core.poll(cx);
+        if outcome.is_ready() {
+            self.end = End::Nothing;
+        }
+        outcome
     }
 }
 
 impl<T> Drop for JobHandle<T> {
     fn drop(&mut self) {
-        if self.is_detached {
-            self.core.forget_waker();
-        } else {
-            self.core.cancel("nobody waits for the job");
-            self.core.discard();
+        match self.end {
+            End::Cancel => {
+                self.core.cancel("nobody waits for the job");
+                self.core.discard();
+            }
+            End::Detach => self.core.forget_waker(),
+            End::Nothing => {}
         }
     }
 }
