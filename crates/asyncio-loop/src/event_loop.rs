@@ -39,6 +39,9 @@ use std::time::Duration;
 ///
 /// It cannot leave its thread; [`handle`](EventLoop::handle) gives what other threads may use.
 ///
+/// End it by [`close`](EventLoop::close): what belongs to a loop (a callback that has a clone of it, a task) keeps it alive, with
+/// its descriptors. `Runner` and `run` do that.
+///
 /// ```
 /// let event_loop = asyncio_loop::new_event_loop()?;
 /// let stopper = event_loop.clone();

@@ -5,7 +5,7 @@ mod drivers;
 #[path = "support/log.rs"]
 mod log;
 
-use asyncio_loop::{EventLoop, Extension, RunError};
+use asyncio_loop::{EventLoop, Extension, RunError, Runnable};
 use log::Log;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -15,6 +15,13 @@ use std::time::Duration;
 struct Kept<T>(T);
 
 impl<T: 'static> Extension for Kept<T> {}
+
+/// What an upper floor schedules.
+struct Holds(#[expect(dead_code, reason = "it is there to be dropped")] Rc<()>);
+
+impl Runnable for Holds {
+    fn run(self: Rc<Self>) {}
+}
 
 drivers::on_each_driver! {
     // sem. 16
@@ -45,6 +52,7 @@ drivers::on_each_driver! {
         event_loop.interrupt();
     }
 
+    // sem. 16
     fn closing_drops_everything_at_once(event_loop) {
         let held = Rc::new(());
         let captures = || {
@@ -59,7 +67,9 @@ drivers::on_each_driver! {
         let trigger = event_loop.create_trigger(captures());
         let extension = held.clone();
         event_loop.extension(move |_| Kept(extension));
-        assert_eq!(Rc::strong_count(&held), 6);
+        event_loop.schedule(Rc::new(Holds(held.clone())));
+        event_loop.schedule_at(event_loop.nanos() + 1_000_000_000, Rc::new(Holds(held.clone())));
+        assert_eq!(Rc::strong_count(&held), 8);
         event_loop.close().unwrap();
         assert_eq!(Rc::strong_count(&held), 1);
         drop(trigger);

@@ -8,6 +8,7 @@ mod log;
 use asyncio_loop::{EventLoop, ExceptionContext};
 use log::Log;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 use std::rc::Rc;
 
 /// Sends what is reported to a log: the message, the panic's message, and the line of origin.
@@ -89,6 +90,7 @@ drivers::on_each_driver! {
         assert_eq!((reports.take().len(), log.take(), event_loop.statistics().timers), (1, vec!["after"], 0));
     }
 
+    // sem. 287
     fn a_handler_that_panics_does_not_stop_the_loop(event_loop) {
         let log = Log::new();
         event_loop.set_exception_handler(|_, _| panic!("the handler's own"));
@@ -146,4 +148,26 @@ drivers::on_each_driver! {
         event_loop.call_exception_handler(ExceptionContext::new("it broke").with_error(error).with("transport", "tcp"));
         assert_eq!(log.take(), ["it broke\n  exception: cable cut\n  transport: tcp"]);
     }
+}
+
+/// Set in the child.
+const CHILD: &str = "ASYNCIO_STDERR_CHILD";
+
+// sem. 287: what the handler could not tell is written by the default one, and then why. In a process of its own, whose stderr is read.
+#[test]
+fn what_a_handler_that_panics_was_told_goes_to_stderr_with_its_panic() {
+    if std::env::var_os(CHILD).is_some() {
+        let event_loop = drivers::platform();
+        event_loop.set_exception_handler(|_, _| panic!("the handler's own"));
+        event_loop.call_exception_handler(ExceptionContext::new("it broke").with("transport", "tcp"));
+        event_loop.reset_exception_handler();
+        return event_loop.call_exception_handler(ExceptionContext::new("it broke again"));
+    }
+    let program = std::env::current_exe().unwrap();
+    let name = "what_a_handler_that_panics_was_told_goes_to_stderr_with_its_panic";
+    let child = Command::new(program).args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&child.stderr);
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part:?} in {text}"));
+    let own = at("the exception handler panicked\n  exception: panic: the handler's own\n");
+    assert!(at("it broke\n  transport: tcp\n") < own && own < at("it broke again\n"), "{text}");
 }

@@ -5,7 +5,7 @@ mod drivers;
 #[path = "support/log.rs"]
 mod log;
 
-use asyncio_loop::{EventLoop, Handle};
+use asyncio_loop::{EventLoop, Handle, Runnable};
 use log::Log;
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -73,6 +73,25 @@ drivers::on_each_driver! {
         event_loop.call_soon(move || victim.cancel());
         iterate(event_loop);
         assert_eq!(log.take(), ["other"]);
+    }
+
+    // sem. 6: and so can a step that was due.
+    fn a_due_step_taken_back_in_the_same_iteration_does_not_run(event_loop) {
+        struct Adds(Log<&'static str>);
+        impl Runnable for Adds {
+            fn run(self: Rc<Self>) {
+                self.0.add("step");
+            }
+        }
+        let log = Log::new();
+        let step = Rc::new(Adds(log.clone()));
+        let victim = event_loop.schedule_at(event_loop.nanos() - 2, step.clone());
+        let other = event_loop.schedule_at(event_loop.nanos() - 1, step.clone());
+        let inner = event_loop.clone();
+        event_loop.call_soon(move || assert!(inner.unschedule(victim) && !inner.unschedule(victim)));
+        iterate(event_loop);
+        assert_eq!((log.take(), event_loop.unschedule(other)), (vec!["step"], false));
+        assert_eq!((Rc::strong_count(&step), event_loop.statistics().timers), (1, 0));
     }
 
     // sem. 7

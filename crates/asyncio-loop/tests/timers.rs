@@ -164,7 +164,9 @@ fn infinity_is_never_also_when_time_can_jump() {
 #[test]
 fn a_hundred_days_are_exact() {
     let clock = VirtualClock::new();
-    let event_loop = EventLoop::builder().driver(Box::new(ScriptedDriver::new(&clock))).build().unwrap();
+    let driver = ScriptedDriver::new(&clock);
+    let script = driver.script();
+    let event_loop = EventLoop::builder().driver(Box::new(driver)).build().unwrap();
     let log = Log::new();
     let (inner, inner_log) = (event_loop.clone(), log.clone());
     event_loop.call_later(100.0 * DAY, move || {
@@ -174,6 +176,7 @@ fn a_hundred_days_are_exact() {
     event_loop.run_forever().unwrap();
     assert_eq!(log.take(), [100.0 * DAY]);
     assert_eq!(clock.elapsed(), Duration::from_secs(100 * 86_400));
+    assert_eq!(script.statistics().waits, 1, "not one for each day");
 }
 
 // sem. 30: a far deadline is no problem for the system's wait.

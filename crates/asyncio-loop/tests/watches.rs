@@ -127,6 +127,20 @@ fn a_replaced_or_removed_callback_is_not_called_any_more() {
         event_loop.add_writer(&*ours, move || writer.add("writer")).unwrap();
         iterate(&event_loop);
         assert_eq!(log.take(), ["reader"], "the writer was ready, and removed by the reader");
+
+        let (old, inner, fd, outer) = (log.clone(), event_loop.clone(), ours.clone(), log.clone());
+        event_loop.add_writer(&*ours, move || old.add("old writer")).unwrap();
+        event_loop
+            .add_reader(&*ours, move || {
+                let new = outer.clone();
+                inner.add_writer(&*fd, move || new.add("new writer")).unwrap();
+            })
+            .unwrap();
+        iterate(&event_loop);
+        assert_eq!(log.take(), [""; 0], "the old writer was ready, and replaced by the reader");
+        assert!(event_loop.remove_reader(&*ours));
+        iterate(&event_loop);
+        assert_eq!(log.take(), ["new writer"]);
         event_loop.close().unwrap();
     }
 }

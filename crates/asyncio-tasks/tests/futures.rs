@@ -112,6 +112,45 @@ fn a_callback_runs_in_the_context_of_its_registration() {
     });
 }
 
+// sem. 37, 38, 39, 40, 41: of a task, too.
+#[test]
+fn the_callbacks_of_a_task_are_as_those_of_a_future() {
+    static WHO: ContextVar<&str> = ContextVar::new("who");
+    let event_loop = event_loop();
+    let log = Log::new();
+    let reports = log.clone();
+    event_loop.set_exception_handler(move |_, report| reports.add((report.panic_message().unwrap().to_owned(), None)));
+    let task = event_loop.create_task(yield_now());
+    let adds = |name: &'static str| {
+        let log = log.clone();
+        task.add_done_callback(move |task| log.add((format!("{name} {}", task.done()), WHO.get())))
+    };
+    WHO.set("registered");
+    let first = adds("first");
+    task.add_done_callback(|_| panic!("second"));
+    let removed = adds("removed");
+    let third = adds("third");
+    WHO.set("completed");
+    assert_eq!((task.remove_done_callback(removed), task.remove_done_callback(removed)), (1, 0));
+    while !task.done() {
+        event_loop.run_once(None).unwrap();
+    }
+    assert_eq!(log.take(), [], "not inside the last step");
+    assert_eq!((task.remove_done_callback(first), task.remove_done_callback(third)), (0, 0), "queued already");
+    WHO.set("late");
+    adds("fourth");
+    assert_eq!(log.take(), [], "nor inside `add_done_callback`");
+    event_loop.run_until_blocked().unwrap();
+    let expected = [
+        ("first true", Some("registered")),
+        ("second", None),
+        ("third true", Some("registered")),
+        ("fourth true", Some("late")),
+    ];
+    assert_eq!(log.take(), expected.map(|(name, who)| (name.to_owned(), who)));
+    event_loop.close().unwrap();
+}
+
 // sem. 42
 #[test]
 fn a_done_future_takes_no_other_result() {

@@ -191,6 +191,84 @@ fn wakers_on_other_threads_are_exact_and_outlive_everything() {
     late.lock().unwrap().drain(..).for_each(Waker::wake);
 }
 
+/// Two threads make, run and close loops; two others clone, wake and drop the wakers of their tasks, in any state of these: some
+/// tasks end when they were woken often enough, the others are woken for as long as their loop lives, and then destroyed.
+#[test]
+fn wakers_of_loops_that_come_and_go_are_used_by_other_threads() {
+    const ROUNDS: usize = 30;
+    const WAKES: usize = 5;
+    let (wakers, incoming) = mpsc::channel::<(Waker, Arc<AtomicUsize>)>();
+    let incoming = Arc::new(Mutex::new(incoming));
+    let destroyed = Arc::new(());
+    /// Sends its waker away each time that it was woken; done after so many wakes.
+    fn woken(until: usize, wakers: &mpsc::Sender<(Waker, Arc<AtomicUsize>)>) -> impl Future<Output = usize> + use<> {
+        let (wakers, happened, mut sent) = (wakers.clone(), Arc::new(AtomicUsize::new(0)), 0);
+        poll_fn(move |cx| {
+            let happened_now = happened.load(Ordering::Relaxed);
+            if happened_now == until {
+                return Poll::Ready(happened_now);
+            }
+            if happened_now == sent {
+                sent += 1;
+                wakers.send((cx.waker().clone(), happened.clone())).unwrap();
+            }
+            Poll::Pending
+        })
+    }
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            let incoming = incoming.clone();
+            scope.spawn(move || {
+                let mut kept = Vec::new();
+                loop {
+                    let received = incoming.lock().unwrap().recv();
+                    let Ok((waker, happened)) = received else { break };
+                    let clone = waker.clone();
+                    // Relaxed: that the task sees it must come from the wake.
+                    match happened.fetch_add(1, Ordering::Relaxed) % 4 {
+                        0 => waker.wake(),
+                        1 => waker.wake_by_ref(),
+                        2 => {
+                            drop(waker);
+                            clone.wake_by_ref();
+                        }
+                        _ => {
+                            clone.clone().wake();
+                            kept.push(waker);
+                        }
+                    }
+                    if kept.len() > 20 {
+                        kept.drain(..10).for_each(Waker::wake);
+                    }
+                }
+            });
+        }
+        for _ in 0..2 {
+            let (wakers, destroyed) = (wakers.clone(), destroyed.clone());
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    let event_loop = EventLoop::builder().build().unwrap();
+                    event_loop.set_exception_handler(|_, _| ());
+                    let end: Vec<_> = (1..=WAKES).map(|n| event_loop.create_task(woken(n, &wakers))).collect();
+                    for _ in 0..3 {
+                        let (never, counted) = (woken(usize::MAX, &wakers), destroyed.clone());
+                        event_loop.create_task(async move {
+                            never.await;
+                            drop(counted);
+                        });
+                    }
+                    for (n, task) in end.into_iter().enumerate() {
+                        assert_eq!(event_loop.run_until_complete(task.into_future()).unwrap(), Ok(n + 1));
+                    }
+                    event_loop.close().unwrap();
+                }
+            });
+        }
+        drop(wakers);
+    });
+    assert_eq!(Arc::strong_count(&destroyed), 1);
+}
+
 /// The loop that a thread keeps to its end is closed by a destructor that comes before or after those of our tables.
 #[test]
 fn a_loop_may_be_closed_by_any_destructor_at_the_end_of_its_thread() {
