@@ -80,7 +80,7 @@ impl Level {
         let task = current().expect("a cancel scope must be used inside a task");
         let is_new = matches!(*self.phase.borrow(), Phase::Created);
         assert!(is_new, "a cancel scope has already been entered");
-        let (requests, parent) = (task.state.requests.get(), innermost());
+        let (requests, parent) = (task.state.requests(), innermost());
         let hidden = self.is_shield.get().then(|| Hidden::from(parent.clone()));
         let active = Active { task, scope: None, parent, hidden, requests, has_requested: false, timer: None };
         *self.phase.borrow_mut() = Phase::Active(active);
@@ -100,7 +100,7 @@ impl Level {
             timer.cancel();
         }
         // It may not have come to a request of its own: one of a scope further in was first, and passed through.
-        let others = if active.has_requested { active.task.uncancel() } else { active.task.state.requests.get() };
+        let others = if active.has_requested { active.task.uncancel() } else { active.task.state.requests() };
         self.is_cancelled.get() && others <= active.requests && !is_wanted_around
     }
 
@@ -139,7 +139,7 @@ impl Level {
         });
         let Some((task, scope, has_requested)) = asked else { return };
         // It counts once. (Somebody inside may have taken it back.)
-        let is_counted = has_requested && task.state.requests.get() > 0;
+        let is_counted = has_requested && task.state.requests() > 0;
         task.cancel_within(scope, CancelledError::default());
         if is_counted {
             task.uncancel();
@@ -175,7 +175,7 @@ impl Level {
             if active.task == task {
                 return (None, Some(around));
             }
-            active.requests = task.state.requests.get();
+            active.requests = task.state.requests();
             let had_requested = std::mem::take(&mut active.has_requested);
             (Some((std::mem::replace(&mut active.task, task), had_requested)), Some(around))
         });
