@@ -214,11 +214,14 @@ impl<F: Future> Future for Scoped<F> {
         }
         let level = this.entered.level.clone();
         // First of all: scopes further in may have been moved along, and look for this one.
-        this.scope.enter(cx);
+        let told = this.scope.enter(cx);
         level.adopt(this.scope.id());
-        let polled = {
-            let _polling = Polling::begin(&level);
-            this.scope.poll(inside, cx)
+        let polled = match told {
+            Some(error) => Poll::Ready(Err(error)),
+            None => {
+                let _polling = Polling::begin(&level);
+                this.scope.poll_inside(inside, cx).map(Ok)
+            }
         };
         let Poll::Ready(outcome) = polled else {
             level.insist(cx);

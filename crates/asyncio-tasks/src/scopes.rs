@@ -77,6 +77,7 @@ impl ScopeGuard {
     }
 
     /// Registers the scope, if the current task has not yet got it. Gives what was delivered to it.
+    #[must_use]
     pub(crate) fn enter(&mut self, cx: &Context<'_>) -> Option<CancelledError> {
         if let Some(id) = self.id {
             match enter_again(id, cx.waker()) {
