@@ -105,7 +105,7 @@ pub(crate) fn all_tasks_of(tasks: &LoopTasks) -> Vec<AnyTask> {
     tasks.unfinished().into_iter().map(|task| AnyTask { task }).collect()
 }
 
-/// Makes a task and schedules its first step.
+/// Makes a task and schedules its first step, or runs it.
 pub(crate) fn spawn_on<F>(
     tasks: &std::rc::Rc<LoopTasks>,
     coroutine: F,
@@ -121,12 +121,13 @@ where
     }
     tasks.adopt(&task);
     crate::spans::begin(&task);
-    task.schedule();
-    if tasks.event_loop().is_closed() {
-        tasks.refuse(&task);
-    }
     if tasks.is_eager() {
         task.start_eagerly();
+    } else {
+        task.schedule();
+    }
+    if tasks.event_loop().is_closed() {
+        tasks.refuse(&task);
     }
     Task { task: AnyTask { task }, output: PhantomData }
 }

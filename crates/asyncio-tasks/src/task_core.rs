@@ -71,8 +71,10 @@ impl TaskRef {
     pub(crate) fn start_eagerly(&self) {
         let is_new = !self.state.has(Flags::STARTED) && !self.state.has(Flags::UNUSUAL);
         if is_new && self.state.tasks.event_loop().is_running() {
-            self.state.clear(Flags::SCHEDULED);
-            self.state.set(Flags::STALE_STEP);
+            if self.state.has(Flags::SCHEDULED) {
+                self.state.clear(Flags::SCHEDULED);
+                self.state.set(Flags::STALE_STEP);
+            }
             self.poll_once();
         }
     }

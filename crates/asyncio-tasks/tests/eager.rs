@@ -101,3 +101,23 @@ fn a_task_that_is_cancelled_right_after_its_eager_start_is_unwound_once() {
         assert!(task.await.is_err());
     });
 }
+
+/// Counted: what is ready in the loop before and after.
+#[test]
+fn an_eager_child_that_never_waits_is_never_queued() {
+    let event_loop = event_loop();
+    event_loop.set_task_factory(TaskFactory::Eager);
+    event_loop
+        .run_until_complete(async {
+            let before = get_running_loop().statistics();
+            for n in 0..1000 {
+                assert_eq!(create_task(async move { n }).await, Ok(n));
+            }
+            let after = get_running_loop().statistics();
+            assert_eq!((after.ready, after.iterations_total), (before.ready, before.iterations_total));
+            drop(create_task(yield_now()));
+            assert_eq!(get_running_loop().statistics().ready, before.ready + 1, "and one that waits is");
+        })
+        .unwrap();
+    event_loop.close().unwrap();
+}
