@@ -147,6 +147,7 @@ impl<T> Receiver<T> {
     /// # Cancel safety
     ///
     /// As that of [`Queue::get`].
+    #[expect(clippy::should_implement_trait, reason = "it is the name that streams have for it")]
     #[inline]
     pub fn next(&mut self) -> impl Future<Output = Option<T>> + Unpin {
         Next { get: self.shared.core.get() }

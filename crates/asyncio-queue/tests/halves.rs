@@ -112,3 +112,14 @@ fn a_stream_that_is_dropped_passes_its_wake_up_on() {
         assert_eq!(task.await, Ok(Ok(7)));
     });
 }
+
+#[test]
+fn both_ends_report_how_full_it_was_at_most() {
+    let (sender, receiver) = Queue::new(4).split();
+    (0..3).for_each(|n| sender.put_nowait(n).unwrap());
+    assert_eq!((receiver.get_nowait(), receiver.get_nowait()), (Ok(0), Ok(1)));
+    sender.put_nowait(3).unwrap();
+    let (there, here) = (sender.statistics(), receiver.statistics());
+    assert_eq!(there, here);
+    assert_eq!((here.qsize, here.peak_size, here.maxsize, here.unfinished_tasks), (2, 3, 4, 4));
+}
