@@ -1,6 +1,6 @@
-//! A lock and a semaphore against a list of waiters, with every wait dropped at any moment.
+//! A lock and semaphores, of one thread and of several, against a list of waiters, with every wait dropped at any moment.
 
-use asyncio_sync::{Lock, LockAcquire, LockGuard, Semaphore, SemaphoreAcquire, SemaphorePermit};
+use asyncio_sync::{Lock, LockAcquire, LockGuard, Semaphore, SemaphoreAcquire, SemaphorePermit, threadsafe};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -184,6 +184,66 @@ proptest! {
             prop_assert_eq!(semaphore.statistics().tasks_waiting, waiting);
             // Nobody sleeps while there is a permit, but for those who came while another one was about to run.
             prop_assert!(free == 0 || waiting == 0 || waiting < waiters.queue.len());
+        }
+    }
+
+    /// Here a permit is handed over when it is released: nobody waits while there is one.
+    #[test]
+    fn a_semaphore_of_several_threads_is_a_number_and_a_list_of_waiters(value in 0_usize..4, steps in steps()) {
+        let semaphore = threadsafe::Semaphore::new(value);
+        let (mut free, mut holders) = (value, Vec::<threadsafe::SemaphorePermit<'_>>::new());
+        let mut waiters: Waiters<threadsafe::SemaphoreAcquire<'_>> = Waiters { queue: VecDeque::new() };
+        for step in steps {
+            match step {
+                Step::Acquire => {
+                    let mut future = Box::pin(semaphore.acquire());
+                    match poll(future.as_mut()) {
+                        Some(permit) => {
+                            prop_assert!(free > 0);
+                            free -= 1;
+                            holders.push(permit);
+                        }
+                        None => {
+                            prop_assert_eq!(free, 0);
+                            waiters.queue.push_back((future, false));
+                        }
+                    }
+                }
+                Step::TryAcquire => {
+                    let taken = semaphore.try_acquire();
+                    prop_assert_eq!(taken.is_some(), free > 0);
+                    free -= usize::from(taken.is_some());
+                    holders.extend(taken);
+                }
+                Step::Poll(n) => {
+                    let Some(n) = waiters.choose(n) else { continue };
+                    let taken = poll(waiters.queue[n].0.as_mut());
+                    prop_assert_eq!(taken.is_some(), waiters.queue[n].1);
+                    if taken.is_some() {
+                        waiters.queue.remove(n);
+                    }
+                    holders.extend(taken);
+                }
+                Step::Drop(n) => {
+                    let Some(n) = waiters.choose(n) else { continue };
+                    if waiters.queue.remove(n).is_some_and(|(_, is_woken)| is_woken) && !waiters.wake_next() {
+                        free += 1;
+                    }
+                }
+                Step::Release(n) => {
+                    if let Some(n) = n.checked_rem(holders.len() + 1) && n < holders.len() {
+                        drop(holders.swap_remove(n));
+                    } else {
+                        semaphore.release();
+                    }
+                    if !waiters.wake_next() {
+                        free += 1;
+                    }
+                }
+            }
+            prop_assert_eq!((semaphore.statistics().value, semaphore.locked()), (free, free == 0));
+            prop_assert_eq!(semaphore.statistics().tasks_waiting, waiters.queue.len());
+            prop_assert!(free == 0 || waiters.queue.iter().all(|(_, is_woken)| *is_woken));
         }
     }
 }
