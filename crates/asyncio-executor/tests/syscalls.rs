@@ -18,7 +18,7 @@ const ROUNDS: usize = 10;
 
 // sem. 224
 #[test]
-fn a_literal_starts_no_thread_and_opens_no_file() {
+fn of_a_literal_nothing_reaches_the_kernel() {
     if std::env::var_os(CHILD).is_some() {
         return program();
     }
@@ -68,7 +68,7 @@ fn trace() -> Option<String> {
         .args(["-f", "-e", "trace=all", "-e", "signal=none", "-o"])
         .arg(&output)
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "a_literal_starts_no_thread_and_opens_no_file", "--test-threads=1"])
+        .args(["--exact", "of_a_literal_nothing_reaches_the_kernel", "--test-threads=1"])
         .env(CHILD, "1")
         .output();
     let trace = std::fs::read_to_string(&output);
