@@ -218,3 +218,16 @@ fn run_once_waits_no_longer_than_it_may() {
     event_loop.run_once(None).unwrap();
     assert_eq!((event_loop.time(), log.take().len()), (1.75, 1));
 }
+
+// sem. 30: the earlier of its limit and the first deadline ends a wait.
+#[test]
+fn run_once_waits_for_a_timer_and_for_its_limit_whichever_is_first() {
+    let event_loop = drivers::scripted();
+    let log = Log::new();
+    event_loop.call_later(1, log.adds("timer"));
+    event_loop.run_once(Some(Duration::from_secs(60))).unwrap();
+    assert_eq!((event_loop.time(), log.take()), (1.0, vec!["timer"]));
+    event_loop.call_later(60, log.adds("timer"));
+    event_loop.run_once(Some(Duration::from_secs(1))).unwrap();
+    assert_eq!((event_loop.time(), log.take()), (2.0, vec![]));
+}

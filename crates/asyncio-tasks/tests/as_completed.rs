@@ -49,6 +49,17 @@ fn a_limit_is_for_the_steps_that_remain_and_cancels_nothing() {
     });
 }
 
+// sem. 138: also if nobody has asked for it by then.
+#[test]
+fn what_ended_in_time_is_not_lost_to_the_limit() {
+    run(async {
+        let mut completed = as_completed([after(9), after(1)]).timeout(2);
+        sleep(3).await;
+        assert_eq!(completed.next_indexed().await, Some(Ok((1, Ok(1)))));
+        assert_eq!(completed.next().await, Some(Err(timed_out())));
+    });
+}
+
 // sem. 139
 #[test]
 fn as_a_stream_it_gives_what_is_done_with_its_index() {

@@ -89,6 +89,26 @@ fn an_eager_child_runs_before_the_next_statement_and_gathering_it_takes_no_time(
     event_loop.close().unwrap();
 }
 
+// sem. 296: the step that was queued before is not another one.
+#[test]
+fn a_task_that_was_started_eagerly_is_not_polled_again_until_it_is_woken() {
+    run(async {
+        let log = Log::new();
+        let polled = log.clone();
+        let task = create_task(std::future::poll_fn(move |_| {
+            polled.add("polled");
+            std::task::Poll::<()>::Pending
+        }));
+        let task = task.eager_start();
+        yield_now().await;
+        yield_now().await;
+        assert_eq!(log.take(), ["polled"]);
+        task.cancel();
+        assert!(task.await.is_err());
+        assert_eq!(log.take(), [""; 0]);
+    });
+}
+
 /// The entry of the queue that was overtaken does nothing, whatever happens before it comes.
 #[test]
 fn a_task_that_is_cancelled_right_after_its_eager_start_is_unwound_once() {
