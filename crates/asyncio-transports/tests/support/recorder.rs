@@ -154,3 +154,9 @@ pub(crate) fn reports(event_loop: &EventLoop) -> Rc<RefCell<Vec<String>>> {
     });
     reports
 }
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("events", &self.record.events()).finish_non_exhaustive()
+    }
+}
