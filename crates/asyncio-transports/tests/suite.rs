@@ -11,6 +11,9 @@ mod connecting;
 mod echo;
 #[path = "suite/life.rs"]
 mod life;
+#[cfg(unix)]
+#[path = "suite/os_sockets.rs"]
+mod os_sockets;
 #[path = "suite/servers.rs"]
 mod servers;
 #[path = "suite/writing.rs"]

@@ -2,7 +2,7 @@
 
 use crate::drivers;
 use crate::recorder::{Recorder, end, reports};
-use asyncio_executor::{AddrInfo, AddrInfoQuery, LoopExecutorExt as _, Lookup, Resolver, SocketKind};
+use asyncio_executor::{AddrInfo, AddrInfoQuery, Lookup, LoopExecutorExt as _, Resolver, SocketKind};
 use asyncio_loop::get_running_loop;
 use asyncio_tasks::{LoopTasksExt as _, yield_now};
 use asyncio_transports::{ConnectError, LoopTransportsExt as _};

@@ -1,9 +1,9 @@
 //! Bytes that are sent back out of the slice in which they came, which is never copied unless it must be. On every driver.
 
+use crate::recorder::Recorder;
 use crate::{drivers, recorder};
 use asyncio_loop::get_running_loop;
 use asyncio_transports::{BufferedProtocol, LoopTransportsExt as _, Protocol, Transport};
-use crate::recorder::Recorder;
 use std::io;
 
 /// Sends back what a function makes of each slice.

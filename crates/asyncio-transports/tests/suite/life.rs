@@ -1,10 +1,10 @@
 //! The life of a connection: what comes in which order, and how it ends. On every driver.
 
 use crate::drivers;
+use crate::recorder::{Recorder, connect, end, reports};
 use asyncio_loop::get_running_loop;
 use asyncio_tasks::yield_now;
 use asyncio_transports::{LoopTransportsExt as _, Transport};
-use crate::recorder::{Recorder, connect, end, reports};
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -1,8 +1,8 @@
 //! Flow control and the gathering of writes. On every driver.
 
 use crate::drivers;
-use asyncio_tasks::yield_now;
 use crate::recorder::{Recorder, connect, end, reports};
+use asyncio_tasks::yield_now;
 
 /// More than any socket takes.
 const LARGE: usize = 20_000_000;
