@@ -8,6 +8,9 @@ use asyncio_transports::{LoopTransportsExt as _, Transport};
 use std::cell::RefCell;
 use std::rc::Rc;
 
+/// What a callback does to its own transport.
+type Action = fn(&Transport);
+
 drivers::on_each_driver! {
     // sem. 195
     async fn connection_made_comes_first_and_before_the_creator_goes_on() {
@@ -263,7 +266,7 @@ drivers::on_each_driver! {
     }
 
     async fn a_callback_may_do_anything_to_its_own_transport() {
-        let actions: [(&str, fn(&Transport)); 6] = [
+        let actions: [(&str, Action); 6] = [
             ("close", |it| it.close()),
             ("abort", |it| it.abort()),
             ("write and close", |it| { it.write(b"bye"); it.close(); it.abort(); }),
