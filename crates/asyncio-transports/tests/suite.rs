@@ -9,6 +9,8 @@ mod recorder;
 mod connecting;
 #[path = "suite/echo.rs"]
 mod echo;
+#[path = "suite/in_memory.rs"]
+mod in_memory;
 #[path = "suite/life.rs"]
 mod life;
 #[cfg(unix)]
