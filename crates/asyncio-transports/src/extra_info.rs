@@ -33,7 +33,16 @@ impl TransportSocket {
         Self(transport)
     }
 
-    fn with_fd<R>(&self, with: impl FnOnce(BorrowedSocket<'_>) -> R) -> io::Result<R> {
+    /// Lends the descriptor (on Windows, the socket). `with` may use anything but the transport.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` once the connection is lost; `Unsupported` if the endpoint has no descriptor.
+    ///
+    /// # Panics
+    ///
+    /// If `with` sends or receives by the transport itself.
+    pub fn with_fd<R>(&self, with: impl FnOnce(BorrowedSocket<'_>) -> R) -> io::Result<R> {
         let outcome = self.0.connection().with_endpoint(|endpoint| match endpoint.source() {
             Source::Os(fd) => Ok(with(fd)),
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "this endpoint has no descriptor")),

@@ -168,7 +168,7 @@ mod tests {
         assert_eq!("example.org:443".into_host(), named);
         assert_eq!(("example.org", "443").into_host(), named);
         assert_eq!((String::from("example.org"), 443).into_host(), named);
-        assert_eq!(["example.org:443"].into_hosts(), [named.clone()]);
+        assert_eq!(["example.org:443"].into_hosts()[0], named);
         assert_eq!((["example.org", ""], 443).into_hosts(), [named, ("", 443).into_host()]);
         assert_eq!("[::1]:80".into_host(), ("::1", 80).into_host());
         assert_eq!("::1:80".into_host(), ("::1", 80).into_host());

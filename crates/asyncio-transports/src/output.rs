@@ -5,7 +5,7 @@
 //! become one. What lies elsewhere is copied, and small pieces end up side by side.
 //!
 //! Invariants:
-//! 1. `len` is the sum of the pieces; bytes leave in the order in which they came.
+//! 1. `len` is the sum of the pieces, of which none is empty; bytes leave in the order in which they came.
 //! 2. A range of the shared buffer is there only until `own` was called, which comes before that buffer is used again.
 //!
 //! Absent on purpose: when to send, and how much may wait. That is the connection's affair.
@@ -61,6 +61,9 @@ impl Output {
 
     /// Appends a copy of `data`.
     pub(crate) fn push_copy(&mut self, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
         self.len += data.len();
         if self.copied_from > COMPACT_ABOVE && self.copied_from > self.copied.len() / 2 {
             self.copied.drain(..self.copied_from);
@@ -75,11 +78,13 @@ impl Output {
 
     /// Appends bytes that are given away.
     pub(crate) fn push_owned(&mut self, data: Bytes) {
+        debug_assert!(!data.is_empty(), "no piece is empty");
         self.len += data.len();
         self.pieces.push_back(Piece::Owned(data));
     }
 
     pub(crate) fn push_received(&mut self, range: Range<usize>) {
+        debug_assert!(!range.is_empty(), "no piece is empty");
         self.len += range.len();
         match self.pieces.back_mut() {
             Some(Piece::Received(last)) if last.end == range.start => last.end = range.end,

@@ -116,7 +116,6 @@ impl Transport {
 
     /// Whether [`write_eof`](Self::write_eof) is possible.
     #[must_use]
-    #[expect(clippy::unused_self, reason = "a transport with a layer of encryption will have to answer no")]
     pub const fn can_write_eof(&self) -> bool {
         true
     }

@@ -195,11 +195,11 @@ impl Connection {
                 if sent.is_blocked != was_blocked {
                     self.update_interest();
                 }
-                if !sent.is_blocked {
-                    self.all_is_sent();
-                }
                 if sent.is_blocked || self.has(Flag::WRITING_PAUSED) {
                     self.tell_flow(true);
+                }
+                if !sent.is_blocked {
+                    self.all_is_sent();
                 }
             }
             Err(error) => {
@@ -210,6 +210,10 @@ impl Connection {
     }
 
     fn all_is_sent(self: &Rc<Self>) {
+        // Being told to go on, the protocol may have written more.
+        if self.waiting_bytes() > 0 {
+            return;
+        }
         if self.has(Flag::EOF_WRITTEN) && self.life.get() == Life::Open {
             // The peer may be gone, which reading will tell.
             let _ = self.finish_sending();

@@ -1,0 +1,107 @@
+//! What connections cost, by counting: allocations and bytes. On the platform's driver.
+
+use asyncio_loop::EventLoop;
+use asyncio_tasks::LoopTasksExt as _;
+use asyncio_testing::{CountingAllocator, count_allocations};
+use asyncio_transports::{LoopTransportsExt as _, Protocol, Server, Transport};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator;
+
+const ROUNDS: usize = 1000;
+const IDLE: usize = 200;
+
+/// Answers frame by frame.
+#[derive(Default)]
+struct Echo {
+    transport: Option<Transport>,
+}
+
+impl Protocol for Echo {
+    fn connection_made(&mut self, transport: &Transport) {
+        self.transport = Some(transport.clone());
+    }
+
+    fn data_received(&mut self, data: &[u8]) {
+        let transport = self.transport.as_ref().unwrap();
+        data.chunks(64).for_each(|frame| transport.write(frame));
+        if data.starts_with(b"from elsewhere") {
+            transport.write(b"bytes that were not received");
+            transport.write(data);
+        }
+    }
+}
+
+fn serve(event_loop: &EventLoop) -> Server {
+    let inner = event_loop.clone();
+    let serving = async move { inner.create_server(Echo::default, ("127.0.0.1", 0)).backlog(1000).await.unwrap() };
+    event_loop.run_until_complete(serving).unwrap()
+}
+
+/// Runs the loop until `is_so`.
+fn run_until(event_loop: &EventLoop, is_so: impl Fn() -> bool) {
+    while !is_so() {
+        event_loop.run_once(None).unwrap();
+    }
+}
+
+#[test]
+fn a_request_and_its_answer_allocate_nothing() {
+    let event_loop = EventLoop::builder().build().unwrap();
+    let server = serve(&event_loop);
+    let mut client = TcpStream::connect(server.local_addrs()[0]).unwrap();
+    run_until(&event_loop, || server.client_count() == 1);
+    client.set_nonblocking(true).unwrap();
+    for (request, answer_bytes) in [(vec![1; 1024], 1024), (b"from elsewhere".to_vec(), 14 + 28 + 14)] {
+        let mut answer = vec![0; answer_bytes];
+        let mut round = || {
+            client.write_all(&request).unwrap();
+            let mut received = 0;
+            while received < answer.len() {
+                match client.read(&mut answer[received..]) {
+                    Ok(bytes) => received += bytes,
+                    Err(_) => event_loop.run_once(None).unwrap(),
+                }
+            }
+        };
+        (0..ROUNDS).for_each(|_| round());
+        let ((), counts) = count_allocations(|| (0..ROUNDS).for_each(|_| round()));
+        assert_eq!(counts.allocations, 0, "{answer_bytes}");
+    }
+    server.close_clients();
+    server.close();
+    event_loop.run_until_blocked().unwrap();
+}
+
+#[test]
+fn an_idle_connection_costs_less_than_256_bytes() {
+    let event_loop = EventLoop::builder().build().unwrap();
+    let server = serve(&event_loop);
+    let address = server.local_addrs()[0];
+    let mut clients = Vec::with_capacity(2 * IDLE);
+    let connect = |clients: &mut Vec<TcpStream>, count: usize| {
+        for _ in 0..count {
+            clients.push(TcpStream::connect(address).unwrap());
+        }
+        run_until(&event_loop, || server.client_count() == clients.len());
+        event_loop.run_until_blocked().unwrap();
+    };
+    // The tables of the loop have grown, and have been used.
+    connect(&mut clients, IDLE);
+    clients.clear();
+    run_until(&event_loop, || server.client_count() == 0);
+
+    let ((), counts) = count_allocations(|| connect(&mut clients, IDLE));
+    // The slot of the registration lies in a table that is never more than half empty.
+    let bytes = counts.growth_bytes() / IDLE as i64 + SLOT_BYTES_MAX;
+    assert!(bytes <= 256, "{bytes} bytes");
+    drop(clients);
+    run_until(&event_loop, || server.client_count() == 0);
+    server.close();
+    event_loop.run_until_blocked().unwrap();
+}
+
+/// Two words and a generation, in a table that grows by doubling.
+const SLOT_BYTES_MAX: i64 = 2 * 24;
