@@ -89,6 +89,14 @@ impl TaskRef {
         if self.state.is_done() {
             return false;
         }
+        self.begin_request(scope);
+        let accepted = !self.state.is_polling() && waits::cancel_all(self, scope, &error);
+        self.end_request(accepted, error);
+        true
+    }
+
+    /// A request has come in: counts it.
+    pub(crate) fn begin_request(&self, scope: Option<Token>) {
         self.state.add_request();
         let is_first = !self.state.has(Flags::MUST_CANCEL) && !self.state.has(Flags::IN_FLIGHT);
         let all = if is_first { scope } else { scopes::around_both(self.within(), scope) };
@@ -97,8 +105,6 @@ impl TaskRef {
         } else {
             self.state.if_extra(|extra| extra.within = None);
         }
-        self.request(scope, error);
-        true
     }
 
     /// What the request is about which is pending or in flight.
@@ -106,9 +112,9 @@ impl TaskRef {
         self.state.if_extra(|extra| extra.within).flatten()
     }
 
-    /// As `cancel`, without counting: gives up what the task waits for, or has it cancelled at its next step.
-    fn request(&self, scope: Option<Token>, error: CancelledError) {
-        if !self.state.is_polling() && waits::cancel_all(self, scope, &error) {
+    /// What the task waits for was asked to end. If nothing has accepted that, the task is cancelled at its next step.
+    pub(crate) fn end_request(&self, accepted: bool, error: CancelledError) {
+        if accepted {
             self.state.set(Flags::IN_FLIGHT);
             return;
         }

@@ -42,6 +42,7 @@ impl<T> Outcome<T> {
 /// taken. `MUST_CANCEL`: a request is to be delivered at the next step. `IN_FLIGHT`: what the task waits for has accepted a
 /// request and will resume it. `RAISED`: a `CancelledError` is on its way outwards, in this very step. `HAS_EXTRA`: there is
 /// an [`Extra`]. `CANCELLED`: done, by cancellation.
+/// `PASSING_ON`: a request is being passed on to what the task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flags(u16);
 
@@ -56,6 +57,9 @@ impl Flags {
     pub(crate) const RAISED: Self = Self(1 << 7);
     const HAS_EXTRA: Self = Self(1 << 8);
     pub(crate) const CANCELLED: Self = Self(1 << 9);
+    pub(crate) const PASSING_ON: Self = Self(1 << 10);
+    /// Whatever keeps a cancellation that is passed on from this task.
+    pub(crate) const NOT_TOLD: Self = Self(Self::DONE.0 | Self::PASSING_ON.0);
     /// Whatever makes a step more than a poll.
     pub(crate) const UNUSUAL: Self = Self(Self::STALE_STEP.0 | Self::DONE.0 | Self::MUST_CANCEL.0 | Self::IN_FLIGHT.0);
     /// Whatever makes a step more than a poll with nothing to prepare.

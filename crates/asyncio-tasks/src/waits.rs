@@ -14,17 +14,19 @@
 //!
 //! Absent on purpose: fairness. That is the order of a [`WaitQueue`](crate::WaitQueue).
 
+mod cancelling;
 mod held;
 mod queue;
 mod rare;
 
+pub(crate) use cancelling::cancel_all;
 pub(crate) use held::{Holder, held};
 pub(crate) use queue::QueueEnds;
 
 use crate::current::{current, current_owner_of, current_scope};
 use crate::error::CancelledError;
 use crate::raw::TaskRef;
-use crate::scopes;
+use crate::task_state::Flags;
 use asyncio_driver::{Slots, Token};
 use asyncio_loop::{Step, TimerKey, TokenStep};
 use rare::Rare;
@@ -112,7 +114,7 @@ impl Link {
     pub(crate) fn cancel(&self, error: &CancelledError) -> bool {
         match self {
             Self::None | Self::Observed(_) => false,
-            Self::Task(task) => !is_passing_on(task) && task.cancel(error.clone()),
+            Self::Task(task) => !task.state.has(Flags::PASSING_ON) && task.cancel(error.clone()),
             Self::Target(target) => target.clone().cancel(error),
         }
     }
@@ -516,91 +518,6 @@ pub(crate) fn scopes_of_cancelled(task: &TaskRef) -> Vec<u32> {
     });
     scopes.dedup();
     scopes
-}
-
-/// Cancels the waits of a suspended task, or those in one of its scopes; says whether any of them has accepted.
-pub(crate) fn cancel_all(task: &TaskRef, within: Option<Token>, error: &CancelledError) -> bool {
-    let mut ids = Vec::new();
-    // The table is gone at the end of the thread, and with it the waits.
-    let _ = WAITS.try_with(|waits| {
-        let mut waits = waits.borrow_mut();
-        let mut slot = task.state.first_wait.get();
-        while let Some((id, wait)) = waits.in_slot_mut(slot) {
-            if within.is_none_or(|scope| scopes::is_in(scope, wait.scope)) {
-                ids.push(id);
-            }
-            slot = wait.sibling;
-        }
-    });
-    // Every wait is told, whatever the others say.
-    let mut accepted = false;
-    for id in ids {
-        accepted |= cancel(id, task, error);
-    }
-    accepted
-}
-
-/// Cancels one wait; says whether it has accepted.
-fn cancel(id: WaitId, task: &TaskRef, error: &CancelledError) -> bool {
-    let link = WAITS.with_borrow_mut(|waits| {
-        let wait = waits.get_mut(id)?;
-        if wait.state != WaitState::Waiting && wait.state != WaitState::Forwarded {
-            return None;
-        }
-        let target = wait.rare.as_ref().and_then(|rare| rare.target.clone());
-        let link = match (&wait.awaited, target) {
-            (Some(awaited), _) => Link::Task(awaited.clone()),
-            (None, Some(target)) => Link::Target(target),
-            (None, None) => Link::None,
-        };
-        let new = if matches!(link, Link::None) { WaitState::Cancelled } else { WaitState::Forwarded };
-        Some((link, std::mem::replace(&mut wait.state, new)))
-    });
-    let Some((link, before)) = link else { return false };
-    if matches!(link, Link::None) {
-        task.state.with_extra(|extra| extra.accepted = Some(error.clone()));
-        task.schedule();
-        return true;
-    }
-    let accepted = {
-        let _passing_on = PassingOn::begin(task);
-        link.cancel(error)
-    };
-    if !accepted {
-        WAITS.with_borrow_mut(|waits| {
-            if let Some(wait) = waits.get_mut(id).filter(|wait| wait.state == WaitState::Forwarded) {
-                wait.state = before;
-            }
-        });
-    }
-    accepted
-}
-
-thread_local! {
-    /// The tasks whose cancellation is being passed on right now, outermost first.
-    static PASSING_ON: RefCell<Vec<TaskRef>> = const { RefCell::new(Vec::new()) };
-}
-
-/// A task passes a cancellation on. Tasks that await one another in a circle must not do so for ever: the last one refuses,
-/// and is cancelled itself.
-struct PassingOn;
-
-impl PassingOn {
-    fn begin(task: &TaskRef) -> Self {
-        PASSING_ON.with_borrow_mut(|tasks| tasks.push(task.clone()));
-        Self
-    }
-}
-
-impl Drop for PassingOn {
-    fn drop(&mut self) {
-        let task = PASSING_ON.with_borrow_mut(Vec::pop);
-        drop(task);
-    }
-}
-
-fn is_passing_on(task: &TaskRef) -> bool {
-    PASSING_ON.with_borrow(|tasks| tasks.contains(task))
 }
 
 /// The step that decides a wait: what timers and callbacks schedule.

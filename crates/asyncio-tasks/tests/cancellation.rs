@@ -8,12 +8,14 @@ mod run;
 mod ticks;
 
 use asyncio_tasks::{
-    CancelledError, Future as LoopFuture, Task, TaskGroup, catch_cancelled, create_task, current_task, sleep, timeout,
-    yield_now,
+    CancelledError, Future as LoopFuture, Task, TaskGroup, all_tasks, catch_cancelled, create_task, current_task,
+    sleep, timeout, yield_now,
 };
 use log::Log;
 use run::run;
+use std::cell::RefCell;
 use std::future::pending;
+use std::rc::Rc;
 use ticks::ticks;
 
 /// Logs when it is dropped: a `finally` block.
@@ -495,5 +497,52 @@ fn a_second_request_while_the_first_is_under_way_counts_and_changes_nothing_else
         let handle = outer.to_any();
         assert!(outer.await.is_err());
         assert_eq!((log.take(), handle.cancelling()), (vec!["cleaned up"], 2));
+    });
+}
+
+/// Each task awaits the next one: a request goes down the chain, and the end of the last one comes back up.
+#[test]
+fn a_chain_of_a_hundred_thousand_tasks_is_cancelled_without_a_deep_stack() {
+    const LENGTH: usize = 100_000;
+    run(async {
+        let mut head = create_task(async { sleep(60).await });
+        for _ in 1..LENGTH {
+            let inner = head;
+            head = create_task(async move {
+                // One's own cancellation does not arrive as a value.
+                let _ = inner.await;
+            });
+        }
+        sleep(0).await;
+        sleep(0).await;
+        assert_eq!(all_tasks().len(), LENGTH + 1);
+        assert!(head.cancel());
+        assert!(head.await.is_err());
+        assert_eq!(all_tasks().len(), 1);
+    });
+}
+
+/// Two tasks that await one another: a request goes by each of them once.
+#[test]
+fn a_request_goes_around_a_circle_once() {
+    run(async {
+        let slot: Rc<RefCell<Option<Task<()>>>> = Rc::default();
+        let first = create_task({
+            let slot = slot.clone();
+            async move {
+                let other = slot.take().expect("it was put there");
+                let _ = other.await;
+            }
+        });
+        let seen = first.to_any();
+        *slot.borrow_mut() = Some(create_task(async move { drop(first.await) }));
+        sleep(0).await;
+        sleep(0).await;
+        assert!(seen.cancel());
+        assert_eq!(seen.cancelling(), 1);
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        assert!(seen.cancelled(), "the other one is cancelled at its next step, and so this one");
     });
 }
