@@ -298,6 +298,14 @@ impl EventLoop {
         self.now()
     }
 
+    /// Whether the step that runs has kept the loop from descriptors and timers for more than a millisecond. Looks at the clock.
+    ///
+    /// For authors of upper floors: who could go on for ever lets others run then.
+    #[must_use]
+    pub fn is_overdue(&self) -> bool {
+        self.core.budget.is_overdue(self.now())
+    }
+
     /// Says that somebody outside works for this loop and will wake it, for as long as what comes back lives: virtual time
     /// does not jump meanwhile. `None` where time is real.
     ///

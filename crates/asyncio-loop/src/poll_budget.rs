@@ -29,6 +29,8 @@ pub(crate) struct PollBudget {
 pub(crate) const MAX_CALLBACKS: u32 = 64;
 /// After so long the driver is polled: 0.1 ms.
 pub(crate) const MAX_NANOS: Nanos = 100_000;
+/// A step that goes on for so long should let others run: 1 ms.
+const OVERDUE_NANOS: Nanos = 1_000_000;
 /// The clock is looked at after at most so many callbacks.
 const LOOK_MAX: u32 = 8;
 
@@ -64,6 +66,17 @@ impl PollBudget {
         }
         self.look(callbacks - self.left.get(), clock());
         !self.spent.get()
+    }
+
+    /// Whether the driver has not been polled for long, though something runs all the time.
+    pub(crate) fn is_overdue(&self, now: Nanos) -> bool {
+        match self.since.get() {
+            Some(since) => now - since >= OVERDUE_NANOS,
+            None => {
+                self.since.set(Some(now));
+                false
+            }
+        }
     }
 
     /// Whether the driver must be polled before the next iteration.
