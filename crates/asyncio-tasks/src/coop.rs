@@ -11,11 +11,14 @@ use std::cell::Cell;
 use std::task::{Context, Poll};
 
 thread_local! {
-    static READY: Cell<u32> = const { Cell::new(0) };
+    /// How many may be ready before one looks at the clock.
+    static LEFT: Cell<u32> = const { Cell::new(1) };
+    /// What `LEFT` was at first.
+    static GRANTED: Cell<u32> = const { Cell::new(1) };
 }
 
-/// One in so many looks at the clock.
-const LOOK_EVERY: u32 = 16;
+/// One in so many looks at the clock; as soon as that turns out to be too seldom, each one does.
+const LOOK_MAX: u32 = 16;
 
 /// Ready, unless the running step has kept its loop from timers and descriptors for more than a millisecond: then the task is put at the
 /// end of the ready queue, and this is pending.
@@ -32,15 +35,19 @@ const LOOK_EVERY: u32 = 16;
 /// None: there, a task that is always ready starves its loop.
 #[inline]
 pub fn poll_ready(cx: &mut Context<'_>) -> Poll<()> {
-    let count = READY.get().wrapping_add(1);
-    READY.set(count);
-    if count.is_multiple_of(LOOK_EVERY) { look(cx) } else { Poll::Ready(()) }
+    let left = LEFT.get() - 1;
+    LEFT.set(left);
+    if left == 0 { look(cx) } else { Poll::Ready(()) }
 }
 
 #[cold]
 fn look(cx: &Context<'_>) -> Poll<()> {
     let is_overdue = |task: crate::raw::TaskRef| task.state.tasks.event_loop().is_overdue();
-    if current_owner_of(cx.waker()).is_some_and(is_overdue) {
+    let must_yield = current_owner_of(cx.waker()).is_some_and(is_overdue);
+    let more = if must_yield { 1 } else { (GRANTED.get() * 2).min(LOOK_MAX) };
+    GRANTED.set(more);
+    LEFT.set(more);
+    if must_yield {
         yield_to_others(cx);
         return Poll::Pending;
     }

@@ -28,6 +28,10 @@ fn lateness(each: Duration, asks: bool) -> Vec<f64> {
         });
         sleep(0).await;
         let reads = Duration::from_millis(100).as_nanos() / each.as_nanos();
+        // Short ones before have made a look at the clock a rare thing.
+        for _ in 0..1000 {
+            poll_fn(poll_ready).await;
+        }
         for _ in 0..reads {
             if asks {
                 poll_fn(poll_ready).await;
@@ -44,10 +48,10 @@ fn lateness(each: Duration, asks: bool) -> Vec<f64> {
 
 #[test]
 fn a_task_that_is_always_ready_does_not_delay_a_timer_beyond_5_ms() {
-    for micros in [1, 10, 100] {
+    for micros in [1, 10, 100, 300] {
         let late = lateness(Duration::from_micros(micros), true);
         let worst = late.iter().copied().fold(0.0, f64::max);
-        assert!(late.len() >= 20, "each read takes {micros} us: {} timers in 100 ms", late.len());
+        assert!(late.len() >= 15, "each read takes {micros} us: {} timers in 100 ms", late.len());
         assert!(worst <= 0.005, "each read takes {micros} us: late by {worst}");
         // Without it, the same task holds the timer up to its own end.
         assert_eq!(lateness(Duration::from_micros(micros), false).len(), 1);
