@@ -1,0 +1,114 @@
+//! `StreamReaderProtocol`: makes streams of whatever has a transport.
+//!
+//! Absent on purpose: everything that happens to the bytes. It only hands on.
+
+use crate::connected::Connected;
+use crate::handler::Accept;
+use crate::reader::StreamReader;
+use crate::writer::StreamWriter;
+use asyncio_transports::{Protocol, Transport};
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+
+/// The protocol behind a [`StreamReader`] and a [`StreamWriter`], for transports that [`open_connection`](crate::open_connection) and
+/// [`start_server`](crate::start_server) do not make: pass it to any method of a loop that wants a protocol, and then call
+/// [`streams`](Self::streams).
+///
+/// # asyncio
+///
+/// [`asyncio.StreamReaderProtocol`](https://github.com/python/cpython/blob/3.14/Lib/asyncio/streams.py). Differs: it makes its streams
+/// itself.
+pub struct StreamReaderProtocol {
+    connected: Rc<Connected>,
+    are_streams_taken: bool,
+    /// What to do with the streams of a server's connection.
+    accept: Option<Rc<dyn Accept>>,
+}
+
+impl StreamReaderProtocol {
+    /// A protocol whose reader has the given limit, in bytes; see [`StreamReader::new`].
+    ///
+    /// # Panics
+    ///
+    /// If `limit` is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn new(limit: usize) -> Self {
+        check_limit(limit);
+        Self { connected: Connected::new(limit), are_streams_taken: false, accept: None }
+    }
+
+    /// A protocol that hands its streams over as soon as there is a connection.
+    pub(crate) fn accepting(limit: usize, accept: Rc<dyn Accept>) -> Self {
+        Self { connected: Connected::new(limit), are_streams_taken: false, accept: Some(accept) }
+    }
+
+    /// The two halves of the stream. What has arrived before is there to be read.
+    ///
+    /// `None` before `connection_made`, and if they were taken already.
+    pub fn streams(&mut self) -> Option<(StreamReader, StreamWriter)> {
+        let transport = self.connected.transport()?.clone();
+        if std::mem::replace(&mut self.are_streams_taken, true) {
+            return None;
+        }
+        let reader = StreamReader::of(self.connected.clone());
+        Some((reader, StreamWriter::new(self.connected.clone(), transport)))
+    }
+}
+
+/// # Panics
+///
+/// If `limit` is zero.
+#[track_caller]
+pub(crate) fn check_limit(limit: usize) {
+    assert!(limit > 0, "the limit of a stream is zero bytes: nothing could be read");
+}
+
+/// asyncio's limit: 64 KiB.
+pub(crate) const DEFAULT_LIMIT: usize = 64 * 1024;
+
+impl Default for StreamReaderProtocol {
+    /// With asyncio's limit: 64 KiB.
+    fn default() -> Self {
+        Self::new(DEFAULT_LIMIT)
+    }
+}
+
+impl Protocol for StreamReaderProtocol {
+    fn connection_made(&mut self, transport: &Transport) {
+        self.connected.set_transport(transport);
+        if let Some(accept) = self.accept.take()
+            && let Some((reader, writer)) = self.streams()
+        {
+            accept.accept(reader, writer);
+        }
+    }
+
+    fn data_received(&mut self, data: &[u8]) {
+        self.connected.feed_data(data);
+    }
+
+    fn eof_received(&mut self) -> bool {
+        self.connected.feed_eof();
+        true
+    }
+
+    fn connection_lost(&mut self, error: Option<io::Error>) {
+        self.connected.connection_lost(error);
+    }
+
+    fn pause_writing(&mut self) {
+        self.connected.pause_writing();
+    }
+
+    fn resume_writing(&mut self) {
+        self.connected.resume_writing();
+    }
+}
+
+impl fmt::Debug for StreamReaderProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StreamReaderProtocol").field(&self.connected).finish()
+    }
+}
