@@ -32,10 +32,10 @@ impl TimeLimit {
     pub(crate) fn check(&mut self, connected: &Rc<Connected>) -> Result<(), TimeoutError> {
         let Some(delay) = self.delay else { return Ok(()) };
         if delay.is_now() {
-            return Err(TimeoutError);
+            return Err(TimeoutError::default());
         }
         if let Some(timer) = &self.timer {
-            return if timer.event_loop.nanos() < timer.when { Ok(()) } else { Err(TimeoutError) };
+            return if timer.event_loop.nanos() < timer.when { Ok(()) } else { Err(TimeoutError::default()) };
         }
         let event_loop = get_running_loop();
         let when = event_loop.nanos().saturating_add(delay.as_nanos());

@@ -37,10 +37,6 @@ impl ReadBuffer {
         Self { unread: BytesMut::new(), size: 0, limit, is_eof: false, is_paused: false, error: None }
     }
 
-    pub(crate) fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
-    }
-
     pub(crate) const fn limit(&self) -> usize {
         self.limit
     }

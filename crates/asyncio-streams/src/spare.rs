@@ -56,10 +56,12 @@ impl Spare {
 pub(crate) fn take(bytes: usize) -> BytesMut {
     // The spare ones are gone at the end of the thread.
     let spare = SPARE.try_with(|spare| spare.borrow_mut().shelf(bytes).take()).ok().flatten();
-    match spare {
-        Some(mut buffer) if buffer.try_reclaim(bytes) => buffer,
-        _ => BytesMut::with_capacity(bytes.max(LEAST_BYTES).next_power_of_two()),
+    if let Some(mut buffer) = spare
+        && buffer.try_reclaim(bytes)
+    {
+        return buffer;
     }
+    BytesMut::with_capacity(bytes.max(LEAST_BYTES).next_power_of_two())
 }
 
 /// Takes back a buffer that is empty now, and had room for `size` bytes at most.
@@ -87,7 +89,7 @@ mod tests {
         let held = buffer.split_to(10).freeze();
         give(buffer, 10);
         drop(held);
-        let again = take(20);
+        let again = take(LEAST_BYTES);
         assert_eq!((again.as_ptr(), again.len()), (place, 0));
     }
 

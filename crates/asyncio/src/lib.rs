@@ -21,6 +21,12 @@ pub use asyncio_queue::{
     LifoQueue, PriorityQueue, PutError, Queue, QueueEmpty, QueueFull, QueueShutDown, QueueStatistics, Receiver, Sender,
     Subscriber, TaskDoneError,
 };
+pub use asyncio_streams::{
+    FrameError, Frames, Framing, HandlerOutcome, IncompleteReadError, LimitOverrunError, Lines, OpenConnection,
+    ReadExactlyError, ReadLineError, ReadSize, ReadUntilError, Separators, StartServer, StartUnixServer, StreamFeeder,
+    StreamPair, StreamReader, StreamReaderProtocol, StreamWriter, copy, open_connection, open_connection_on,
+    open_unix_connection, start_server, start_server_on, start_unix_server,
+};
 pub use asyncio_sync::{
     Barrier, BarrierStatistics, BoundedSemaphore, BrokenBarrierError, Condition, ConditionAcquire, ConditionGuard,
     ConditionStatistics, Event, EventStatistics, EventWait, Lock, LockAcquire, LockGuard, LockStatistics, NotifyError,
