@@ -1,0 +1,19 @@
+//! Streams, on every driver: virtual time, `polling`, and the platform's best.
+
+#[path = "support/drivers.rs"]
+mod drivers;
+#[path = "support/rig.rs"]
+mod rig;
+
+#[path = "suite/frames.rs"]
+mod frames;
+#[path = "suite/futures_traits.rs"]
+mod futures_traits;
+#[path = "suite/opening.rs"]
+mod opening;
+#[path = "suite/reading.rs"]
+mod reading;
+#[path = "suite/servers.rs"]
+mod servers;
+#[path = "suite/writing.rs"]
+mod writing;
