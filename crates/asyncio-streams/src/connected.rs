@@ -9,7 +9,7 @@
 
 use crate::error::LastingError;
 use crate::read_buffer::ReadBuffer;
-use asyncio_loop::Runnable;
+use asyncio_loop::{Delay, Runnable};
 use asyncio_tasks::WaitQueue;
 use asyncio_transports::Transport;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -34,8 +34,21 @@ pub(crate) struct Connected {
     is_eof_written: Cell<bool>,
     /// Nobody reads any more: what arrives is dropped.
     is_abandoned: Cell<bool>,
+    /// The halves were handed out.
+    are_streams_taken: Cell<bool>,
+    /// Few connections have any.
+    timeouts: OnceCell<Box<Timeouts>>,
     /// How many wait for everything to be sent, and the marks to go back to.
     flushes: Cell<(u32, (usize, usize))>,
+}
+
+/// How long operations may wait.
+#[derive(Debug, Default)]
+pub(crate) struct Timeouts {
+    /// Each read.
+    pub(crate) read: Cell<Option<Delay>>,
+    /// Each wait for room, or for the end.
+    pub(crate) write: Cell<Option<Delay>>,
 }
 
 impl Connected {
@@ -50,12 +63,31 @@ impl Connected {
             is_writing_paused: Cell::new(false),
             is_eof_written: Cell::new(false),
             is_abandoned: Cell::new(false),
+            are_streams_taken: Cell::new(false),
+            timeouts: OnceCell::new(),
             flushes: Cell::new((0, (0, 0))),
         })
     }
 
     pub(crate) fn transport(&self) -> Option<&Transport> {
         self.transport.get()
+    }
+
+    /// Says that the halves are handed out; whether they are for the first time.
+    pub(crate) const fn take_streams(&self) -> bool {
+        !self.are_streams_taken.replace(true)
+    }
+
+    pub(crate) fn timeouts(&self) -> &Timeouts {
+        self.timeouts.get_or_init(Box::default)
+    }
+
+    pub(crate) fn read_timeout(&self) -> Option<Delay> {
+        self.timeouts.get()?.read.get()
+    }
+
+    pub(crate) fn write_timeout(&self) -> Option<Delay> {
+        self.timeouts.get()?.write.get()
     }
 
     /// A connection is made once; a second one is not ours.

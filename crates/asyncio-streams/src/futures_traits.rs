@@ -6,7 +6,6 @@
 use crate::pair::StreamPair;
 use crate::reader::StreamReader;
 use crate::writer::StreamWriter;
-use bytes::Buf as _;
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -20,12 +19,12 @@ impl StreamReader {
         most: usize,
         show: impl FnOnce(&[u8]),
     ) -> Poll<io::Result<usize>> {
-        if self.front.is_empty() {
+        if self.front().is_empty() {
             return self.poll_attempt(cx, |buffer| buffer.read_with(most, show));
         }
-        let bytes = most.min(self.front.len());
-        show(&self.front[..bytes]);
-        self.front.advance(bytes);
+        let bytes = most.min(self.front().len());
+        show(&self.front()[..bytes]);
+        self.consume_front(bytes);
         Poll::Ready(Ok(bytes))
     }
 }
@@ -39,17 +38,15 @@ impl AsyncRead for StreamReader {
 impl AsyncBufRead for StreamReader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let reader = self.get_mut();
-        if reader.front.is_empty() {
-            reader.front = ready!(reader.poll_attempt(cx, |buffer| buffer.read(usize::MAX)))?;
+        if reader.front().is_empty() {
+            let bytes = ready!(reader.poll_attempt(cx, |buffer| buffer.read(usize::MAX)))?;
+            reader.set_front(bytes);
         }
-        Poll::Ready(Ok(&reader.front))
+        Poll::Ready(Ok(reader.front()))
     }
 
     fn consume(mut self: Pin<&mut Self>, amount: usize) {
-        self.front.advance(amount);
-        if self.front.is_empty() {
-            self.front = bytes::Bytes::new();
-        }
+        self.consume_front(amount);
     }
 }
 

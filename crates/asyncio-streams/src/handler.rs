@@ -4,6 +4,8 @@
 //!
 //! Absent on purpose: accepting. That is the transports' affair.
 
+use crate::connected::Connected;
+use crate::protocol::streams;
 use crate::reader::StreamReader;
 use crate::writer::StreamWriter;
 use asyncio_loop::ExceptionContext;
@@ -38,7 +40,7 @@ impl<T: 'static, E: Into<Box<dyn Error>> + 'static> HandlerOutcome for Result<T,
 
 /// Takes over the streams of a new connection.
 pub(crate) trait Accept {
-    fn accept(&self, reader: StreamReader, writer: StreamWriter);
+    fn accept(&self, connected: &Rc<Connected>, transport: &Transport);
 }
 
 /// Calls a coroutine for each connection.
@@ -59,19 +61,19 @@ where
     F: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
     R: HandlerOutcome,
 {
-    fn accept(&self, reader: StreamReader, writer: StreamWriter) {
-        let event_loop = writer.transport().get_loop();
+    fn accept(&self, connected: &Rc<Connected>, transport: &Transport) {
         // The loop owns the task.
-        drop(event_loop.create_task(serve(self.0.clone(), reader, writer)));
+        drop(transport.get_loop().create_task(serve(self.0.clone(), Unfinished(Some(connected.clone())))));
     }
 }
 
-async fn serve<F, R>(handler: Rc<F>, reader: StreamReader, writer: StreamWriter)
+/// The task of a connection. It is given no more than it needs to make the streams, for what it is given it keeps.
+async fn serve<F, R>(handler: Rc<F>, mut unfinished: Unfinished)
 where
     F: AsyncFn(StreamReader, StreamWriter) -> R,
     R: HandlerOutcome,
 {
-    let mut unfinished = Unfinished(Some(writer.transport().clone()));
+    let Some((reader, writer)) = unfinished.0.as_ref().and_then(streams) else { return };
     let outcome = {
         let mut handling = pin!(handler(reader, writer));
         poll_fn(|cx| poll_caught(handling.as_mut(), cx)).await
@@ -97,16 +99,20 @@ fn poll_caught<F: Future>(
     }
 }
 
-/// Closes the connection of a handler that has not come to its end, also if it is cancelled.
-struct Unfinished(Option<Transport>);
+/// Closes the connection of a handler that has not come to its end, also if it is cancelled, and before it has begun.
+struct Unfinished(Option<Rc<Connected>>);
 
 impl Unfinished {
     fn finish(&mut self) {
         self.0 = None;
     }
 
+    fn transport(&self) -> Option<&Transport> {
+        self.0.as_ref()?.transport()
+    }
+
     fn report(&self, report: ExceptionContext) {
-        let Some(transport) = &self.0 else { return };
+        let Some(transport) = self.transport() else { return };
         let peer = transport.peername().map_or_else(|| "unknown".into(), |peer| peer.to_string());
         let report = report.with("peername", peer).with("transport", format!("{transport:?}"));
         transport.get_loop().call_exception_handler(report);
@@ -115,7 +121,7 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if let Some(transport) = &self.0 {
+        if let Some(transport) = self.transport() {
             transport.close();
         }
     }

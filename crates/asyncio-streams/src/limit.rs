@@ -7,9 +7,8 @@ use std::fmt;
 use std::rc::Rc;
 
 /// The limit of one operation. Its time runs from when it first has to wait.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct TimeLimit {
-    delay: Option<Delay>,
     timer: Option<Timer>,
 }
 
@@ -20,17 +19,17 @@ struct Timer {
 }
 
 impl TimeLimit {
-    pub(crate) const fn new(delay: Option<Delay>) -> Self {
-        Self { delay, timer: None }
-    }
-
-    /// Called each time before the operation waits.
+    /// Called each time before the operation waits, with the limit that it has.
     ///
     /// # Errors
     ///
     /// [`TimeoutError`] if it has waited for long enough.
-    pub(crate) fn check(&mut self, connected: &Rc<Connected>) -> Result<(), TimeoutError> {
-        let Some(delay) = self.delay else { return Ok(()) };
+    #[inline]
+    pub(crate) fn check(&mut self, connected: &Rc<Connected>, limit: Option<Delay>) -> Result<(), TimeoutError> {
+        limit.map_or(Ok(()), |delay| self.check_timer(connected, delay))
+    }
+
+    fn check_timer(&mut self, connected: &Rc<Connected>, delay: Delay) -> Result<(), TimeoutError> {
         if delay.is_now() {
             return Err(TimeoutError::default());
         }

@@ -143,7 +143,7 @@ impl OpenConnection {
 
     async fn run(self) -> io::Result<(StreamReader, StreamWriter)> {
         let (_, protocol) = self.create.await?;
-        let streams = protocol.borrow_mut().streams();
+        let streams = protocol.borrow().streams();
         streams.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }

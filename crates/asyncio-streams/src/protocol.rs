@@ -21,7 +21,6 @@ use std::rc::Rc;
 /// itself.
 pub struct StreamReaderProtocol {
     connected: Rc<Connected>,
-    are_streams_taken: bool,
     /// What to do with the streams of a server's connection.
     accept: Option<Rc<dyn Accept>>,
 }
@@ -36,25 +35,28 @@ impl StreamReaderProtocol {
     #[track_caller]
     pub fn new(limit: usize) -> Self {
         check_limit(limit);
-        Self { connected: Connected::new(limit), are_streams_taken: false, accept: None }
+        Self { connected: Connected::new(limit), accept: None }
     }
 
     /// A protocol that hands its streams over as soon as there is a connection.
     pub(crate) fn accepting(limit: usize, accept: Rc<dyn Accept>) -> Self {
-        Self { connected: Connected::new(limit), are_streams_taken: false, accept: Some(accept) }
+        Self { connected: Connected::new(limit), accept: Some(accept) }
     }
 
     /// The two halves of the stream. What has arrived before is there to be read.
     ///
     /// `None` before `connection_made`, and if they were taken already.
-    pub fn streams(&mut self) -> Option<(StreamReader, StreamWriter)> {
-        let transport = self.connected.transport()?.clone();
-        if std::mem::replace(&mut self.are_streams_taken, true) {
-            return None;
-        }
-        let reader = StreamReader::of(self.connected.clone());
-        Some((reader, StreamWriter::new(self.connected.clone(), transport)))
+    pub fn streams(&self) -> Option<(StreamReader, StreamWriter)> {
+        streams(&self.connected)
     }
+}
+
+/// Both halves of a connection. `None` if it has not been made, or they were handed out before.
+pub(crate) fn streams(connected: &Rc<Connected>) -> Option<(StreamReader, StreamWriter)> {
+    let transport = connected.transport()?.clone();
+    connected
+        .take_streams()
+        .then(|| (StreamReader::of(connected.clone()), StreamWriter::new(connected.clone(), transport)))
 }
 
 /// # Panics
@@ -78,10 +80,8 @@ impl Default for StreamReaderProtocol {
 impl Protocol for StreamReaderProtocol {
     fn connection_made(&mut self, transport: &Transport) {
         self.connected.set_transport(transport);
-        if let Some(accept) = self.accept.take()
-            && let Some((reader, writer)) = self.streams()
-        {
-            accept.accept(reader, writer);
+        if let Some(accept) = self.accept.take() {
+            accept.accept(&self.connected, transport);
         }
     }
 

@@ -13,7 +13,7 @@ use crate::read_buffer::ReadBuffer;
 use crate::reading::Reading;
 use crate::separators::Separators;
 use crate::writer::StreamWriter;
-use asyncio_loop::{Delay, IntoTimeout};
+use asyncio_loop::IntoTimeout;
 use asyncio_tasks::{Wait, WaiterState};
 use bytes::Bytes;
 use std::fmt;
@@ -39,8 +39,7 @@ pub struct StreamReader {
     /// Where a read waits.
     wait: Option<Wait>,
     /// What was shown by `poll_fill_buf` and not consumed: it comes before what is in the buffer.
-    pub(crate) front: Bytes,
-    timeout: Option<Delay>,
+    front: Option<Box<Bytes>>,
 }
 
 /// How many bytes to [`read`](StreamReader::read) at most: a number; a negative one means everything until the end.
@@ -85,7 +84,7 @@ impl StreamReader {
     }
 
     pub(crate) const fn of(connected: Rc<Connected>) -> Self {
-        Self { connected, wait: None, front: Bytes::new(), timeout: None }
+        Self { connected, wait: None, front: None }
     }
 
     /// Reads up to `n` bytes: as soon as there is one, whatever is there. At the end of the stream, nothing. With a negative
@@ -210,7 +209,7 @@ impl StreamReader {
     /// None: `async with asyncio.timeout(…)` around each read.
     #[track_caller]
     pub fn set_timeout(&mut self, timeout: impl IntoTimeout) {
-        self.timeout = timeout.into_timeout();
+        self.connected.timeouts().read.set(timeout.into_timeout());
     }
 
     /// Whether the stream has ended and everything was read.
@@ -220,13 +219,13 @@ impl StreamReader {
     /// [`StreamReader.at_eof`](https://docs.python.org/3/library/asyncio-stream.html#asyncio.StreamReader.at_eof). Same.
     #[must_use]
     pub fn at_eof(&self) -> bool {
-        self.front.is_empty() && self.connected.look(|buffer| buffer.at_eof())
+        self.front().is_empty() && self.connected.look(|buffer| buffer.at_eof())
     }
 
     /// How many bytes have arrived and were not read yet.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        self.front.len() + self.connected.look(|buffer| buffer.len())
+        self.front().len() + self.connected.look(|buffer| buffer.len())
     }
 
     /// The limit, in bytes; see [`new`](Self::new).
@@ -281,10 +280,6 @@ impl StreamReader {
         &self.connected
     }
 
-    pub(crate) const fn timeout(&self) -> Option<Delay> {
-        self.timeout
-    }
-
     /// Attempts a read, and waits if it has to.
     pub(crate) fn poll_attempt<T>(
         &mut self,
@@ -312,10 +307,36 @@ impl StreamReader {
         self.wait = None;
     }
 
+    /// What was shown and not consumed.
+    pub(crate) fn front(&self) -> &[u8] {
+        self.front.as_deref().map_or(&[], |front| front)
+    }
+
+    /// Shows `bytes`, which have left the buffer.
+    pub(crate) fn set_front(&mut self, bytes: Bytes) {
+        **self.front.get_or_insert_default() = bytes;
+    }
+
+    /// Forgets so many bytes of what was shown.
+    ///
+    /// # Panics
+    ///
+    /// If they are more.
+    #[track_caller]
+    pub(crate) fn consume_front(&mut self, amount: usize) {
+        assert!(amount <= self.front().len(), "`consume` of more than was shown");
+        if let Some(front) = self.front.as_deref_mut() {
+            // Nothing of the buffer is kept when all is consumed.
+            *front = if amount == front.len() { Bytes::new() } else { front.slice(amount..) };
+        }
+    }
+
     /// Puts back what was shown and not consumed.
     pub(crate) fn put_front_back(&mut self) {
-        if !self.front.is_empty() {
-            let front = std::mem::take(&mut self.front);
+        if let Some(front) = self.front.as_deref_mut()
+            && !front.is_empty()
+        {
+            let front = std::mem::take(front);
             self.connected.look(|buffer| buffer.unread(&front));
         }
     }

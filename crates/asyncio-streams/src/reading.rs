@@ -18,8 +18,7 @@ pub(crate) struct Reading<'a, A> {
 impl<'a, A> Reading<'a, A> {
     pub(crate) fn new(reader: &'a mut StreamReader, attempt: A) -> Self {
         reader.put_front_back();
-        let limit = TimeLimit::new(reader.timeout());
-        Self { reader, attempt, limit }
+        Self { reader, attempt, limit: TimeLimit::default() }
     }
 }
 
@@ -34,7 +33,7 @@ where
         let Self { reader, attempt, limit } = &mut *self;
         match reader.poll_attempt(cx, attempt) {
             Poll::Ready(outcome) => Poll::Ready(outcome),
-            Poll::Pending => match limit.check(reader.connected()) {
+            Poll::Pending => match limit.check(reader.connected(), reader.connected().read_timeout()) {
                 Ok(()) => Poll::Pending,
                 Err(error) => Poll::Ready(Err(io::Error::from(error).into())),
             },

@@ -7,11 +7,10 @@
 use crate::connected::Connected;
 use crate::error::LastingError;
 use crate::limit::TimeLimit;
-use asyncio_loop::{Delay, IntoTimeout};
+use asyncio_loop::IntoTimeout;
 use asyncio_tasks::{Wait, WaiterState, yield_now};
 use asyncio_transports::{ExtraInfo, Transport};
 use bytes::Bytes;
-use std::cell::Cell;
 use std::fmt;
 use std::future::Future as _;
 use std::io::{self, IoSlice};
@@ -33,16 +32,15 @@ use std::task::{Context, Poll, ready};
 pub struct StreamWriter {
     connected: Rc<Connected>,
     transport: Transport,
-    timeout: Cell<Option<Delay>>,
     /// Where a poll of somebody's own waits.
-    wait: Option<Wait>,
+    wait: Option<Box<Wait>>,
     /// A poll of somebody's own waits until everything is sent.
     is_flushing: bool,
 }
 
 impl StreamWriter {
     pub(crate) const fn new(connected: Rc<Connected>, transport: Transport) -> Self {
-        Self { connected, transport, timeout: Cell::new(None), wait: None, is_flushing: false }
+        Self { connected, transport, wait: None, is_flushing: false }
     }
 
     /// Writes `data` without waiting: what the peer does not take at once waits in memory. [`drain`](Self::drain) before it becomes
@@ -214,13 +212,12 @@ impl StreamWriter {
     ///
     /// [`StreamWriter.wait_closed`](https://docs.python.org/3/library/asyncio-stream.html#asyncio.StreamWriter.wait_closed). Same.
     pub async fn wait_closed(&self) -> io::Result<()> {
-        let mut limit = self.limit();
+        let mut limit = TimeLimit::default();
         loop {
             if let Some(lost) = self.connected.lost() {
                 return lost.as_ref().map_or(Ok(()), |error| Err(error.give()));
             }
-            limit.check(&self.connected)?;
-            self.connected.writers.wait().await;
+            self.wait(&mut limit).await?;
         }
     }
 
@@ -236,7 +233,7 @@ impl StreamWriter {
     /// None: `async with asyncio.timeout(…)` around each call.
     #[track_caller]
     pub fn set_timeout(&self, timeout: impl IntoTimeout) {
-        self.timeout.set(timeout.into_timeout());
+        self.connected.timeouts().write.set(timeout.into_timeout());
     }
 
     /// What asyncio knows under a name: `"peername"`, `"sockname"`, `"socket"`. `None` if there is no such thing.
@@ -278,8 +275,11 @@ impl StreamWriter {
         &self.transport
     }
 
-    const fn limit(&self) -> TimeLimit {
-        TimeLimit::new(self.timeout.get())
+    /// Waits for room or for the end, unless it has done so for too long.
+    async fn wait(&self, limit: &mut TimeLimit) -> io::Result<()> {
+        limit.check(&self.connected, self.connected.write_timeout())?;
+        self.connected.writers.wait().await;
+        Ok(())
     }
 
     /// The error that reads get comes first. A connection that closes has one step of the loop to be lost.
@@ -300,10 +300,9 @@ impl StreamWriter {
         if !self.connected.is_writing_paused() {
             return Ok(());
         }
-        let (resumed, mut limit) = (self.connected.resumed(), self.limit());
+        let (resumed, mut limit) = (self.connected.resumed(), TimeLimit::default());
         while self.connected.lost().is_none() && self.connected.resumed() == resumed {
-            limit.check(&self.connected)?;
-            self.connected.writers.wait().await;
+            self.wait(&mut limit).await?;
         }
         match self.connected.lost() {
             Some(Some(error)) => Err(error.give()),
@@ -387,12 +386,12 @@ impl StreamWriter {
             }
             match &mut self.wait {
                 None => {
-                    self.wait = Some(self.connected.writers.wait_now(cx));
+                    self.wait = Some(Box::new(self.connected.writers.wait_now(cx)));
                     return Poll::Pending;
                 }
                 Some(wait) => {
                     // One that was kept beyond a cancellation waits anew.
-                    if Pin::new(&mut *wait).poll(cx).is_pending() && wait.state() != WaiterState::Cancelled {
+                    if Pin::new(&mut **wait).poll(cx).is_pending() && wait.state() != WaiterState::Cancelled {
                         return Poll::Pending;
                     }
                     self.wait = None;

@@ -31,10 +31,10 @@ fn anything_that_takes_a_protocol_can_have_streams() {
         let event_loop = get_running_loop();
         assert!(StreamReaderProtocol::default().streams().is_none(), "there is no connection yet");
         let (_, protocol) = event_loop.connect_endpoint(StreamReaderProtocol::default, here).await.unwrap();
-        let (mut reader, writer) = protocol.borrow_mut().streams().unwrap();
-        assert!(protocol.borrow_mut().streams().is_none(), "they were taken");
+        let (mut reader, writer) = protocol.borrow().streams().unwrap();
+        assert!(protocol.borrow().streams().is_none(), "they were taken");
         let (_, other) = event_loop.connect_endpoint(|| StreamReaderProtocol::new(10), there).await.unwrap();
-        let (mut other_reader, other_writer) = other.borrow_mut().streams().unwrap();
+        let (mut other_reader, other_writer) = other.borrow().streams().unwrap();
         other_writer.write("through memory\n");
         assert_eq!(reader.readline().await.unwrap(), "through memory\n");
         assert_eq!(other_reader.limit(), 10);

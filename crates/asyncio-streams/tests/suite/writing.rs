@@ -27,15 +27,17 @@ drivers::on_each_driver! {
                     writer.drain().await.unwrap();
                     drained.set(drained.get() + 1);
                     // Whoever waits beside this one goes on all the same.
-                    writer.write(vec![3; LARGE]);
+                    if drained.get() == 1 {
+                        writer.write(vec![3; LARGE]);
+                    }
                     writer.transport().get_write_buffer_size()
                 })
             })
             .collect();
         yield_now().await;
         assert_eq!(drained.get(), 0);
-        let (all, waiting) = futures_util::join!(rig.server_reader.readexactly(1000 + 4 * LARGE), gather(drains));
-        assert_eq!(all.unwrap().len(), 1000 + 4 * LARGE);
+        let (all, waiting) = futures_util::join!(rig.server_reader.readexactly(1000 + 2 * LARGE), gather(drains));
+        assert_eq!(all.unwrap().len(), 1000 + 2 * LARGE);
         assert!(waiting.iter().all(|bytes| *bytes.as_ref().unwrap() > 0));
         assert_eq!(drained.get(), 3);
         drop((rig.reader, writer, rig.server_reader, rig.server_writer));
