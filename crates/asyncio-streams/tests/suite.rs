@@ -9,11 +9,17 @@ mod rig;
 mod frames;
 #[path = "suite/futures_traits.rs"]
 mod futures_traits;
+#[cfg(feature = "hyper")]
+#[path = "suite/hyper_traits.rs"]
+mod hyper_traits;
 #[path = "suite/opening.rs"]
 mod opening;
 #[path = "suite/reading.rs"]
 mod reading;
 #[path = "suite/servers.rs"]
 mod servers;
+#[cfg(feature = "tokio")]
+#[path = "suite/tokio_traits.rs"]
+mod tokio_traits;
 #[path = "suite/writing.rs"]
 mod writing;
