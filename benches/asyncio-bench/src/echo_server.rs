@@ -2,6 +2,8 @@
 //!
 //! Modes that are not there yet end with status 2, before `READY`.
 
+mod echo_streams;
+
 use asyncio::prelude::*;
 use asyncio::{Protocol, Transport};
 use peers_common::echo::{Options, listen, say_ready};
@@ -17,6 +19,7 @@ fn main() -> io::Result<()> {
         (Some("protocol") | None, _) if options.is_sink => serve(options, || Sink),
         (Some("protocol") | None, None) => serve(options, Echo::default),
         (Some("protocol") | None, Some(frame_bytes)) => serve(options, move || Frames::new(frame_bytes)),
+        (Some("streams"), _) => echo_streams::serve(options),
         _ => process::exit(2),
     }
 }
