@@ -51,7 +51,7 @@ where
     F: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
     R: HandlerOutcome,
 {
-    pub(crate) fn new(handler: F) -> Rc<dyn Accept> {
+    pub(crate) fn accepting(handler: F) -> Rc<dyn Accept> {
         Rc::new(Self(Rc::new(handler), PhantomData))
     }
 }

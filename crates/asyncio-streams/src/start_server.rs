@@ -96,7 +96,7 @@ where
     F: AsyncFn(StreamReader, StreamWriter) -> R + 'static,
     R: HandlerOutcome,
 {
-    let (handler, limit) = (Handler::new(handler), Rc::new(Cell::new(DEFAULT_LIMIT)));
+    let (handler, limit) = (Handler::accepting(handler), Rc::new(Cell::new(DEFAULT_LIMIT)));
     let limit_too = limit.clone();
     (move || StreamReaderProtocol::accepting(limit_too.get(), handler.clone()), limit)
 }
