@@ -6,11 +6,12 @@ use crate::error::{IncompleteReadError, LimitOverrunError, ReadExactlyError, Rea
 use crate::read_buffer::ReadBuffer;
 use crate::reader::StreamReader;
 use crate::reading::Reading;
+use asyncio_tasks::poll_ready;
 use bytes::Bytes;
 use futures_core::Stream;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// The lines of a stream; see [`StreamReader::lines`].
 #[derive(Debug)]
@@ -44,6 +45,7 @@ impl Stream for Lines<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { reader, scanned } = &mut *self;
+        ready!(poll_ready(cx));
         reader.put_front_back();
         reader.poll_attempt(cx, |buffer| buffer.readline(scanned)).map(|outcome| {
             *scanned = 0;
@@ -139,6 +141,7 @@ impl Stream for Frames<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { reader, framing, scanned } = &mut *self;
+        ready!(poll_ready(cx));
         reader.put_front_back();
         reader.poll_attempt(cx, |buffer| framing.cut(buffer, scanned)).map(|outcome| {
             *scanned = 0;

@@ -6,6 +6,7 @@
 use crate::pair::StreamPair;
 use crate::reader::StreamReader;
 use crate::writer::StreamWriter;
+use asyncio_tasks::poll_ready;
 use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -19,6 +20,7 @@ impl StreamReader {
         most: usize,
         show: impl FnOnce(&[u8]),
     ) -> Poll<io::Result<usize>> {
+        ready!(poll_ready(cx));
         if self.front().is_empty() {
             return self.poll_attempt(cx, |buffer| buffer.read_with(most, show));
         }
@@ -39,6 +41,7 @@ impl AsyncBufRead for StreamReader {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let reader = self.get_mut();
         if reader.front().is_empty() {
+            ready!(poll_ready(cx));
             let bytes = ready!(reader.poll_attempt(cx, |buffer| buffer.read(usize::MAX)))?;
             reader.set_front(bytes);
         }

@@ -3,10 +3,11 @@
 use crate::limit::TimeLimit;
 use crate::read_buffer::ReadBuffer;
 use crate::reader::StreamReader;
+use asyncio_tasks::poll_ready;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Attempts to read until it need not wait. Dropping it leaves everything as it was.
 pub(crate) struct Reading<'a, A> {
@@ -30,6 +31,7 @@ where
     type Output = Result<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(poll_ready(cx));
         let Self { reader, attempt, limit } = &mut *self;
         match reader.poll_attempt(cx, attempt) {
             Poll::Ready(outcome) => Poll::Ready(outcome),

@@ -4,6 +4,8 @@
 mod drivers;
 #[path = "support/rig.rs"]
 mod rig;
+#[path = "support/script.rs"]
+mod script;
 
 #[path = "suite/frames.rs"]
 mod frames;

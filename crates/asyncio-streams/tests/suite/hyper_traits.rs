@@ -1,6 +1,7 @@
 //! hyper's servers and clients, HTTP/1 and HTTP/2, on our streams: in virtual time, and on every driver.
 
 use crate::drivers;
+use crate::script;
 use asyncio_streams::{StreamPair, StreamReader, StreamWriter, open_connection, start_server};
 use asyncio_tasks::create_task;
 use bytes::Bytes;
@@ -91,7 +92,7 @@ drivers::on_each_driver! {
 
 #[test]
 fn http_in_segments_of_one_byte() {
-    let event_loop = drivers::scripted_with(|script| {
+    let event_loop = script::scripted_with(|script| {
         script.set_recv_max(Some(1));
         script.set_send_max(Some(7));
     });

@@ -2,6 +2,7 @@
 
 use crate::drivers;
 use crate::rig::Rig;
+use crate::script;
 use asyncio_loop::get_running_loop;
 use asyncio_streams::{StreamPair, StreamReaderProtocol};
 use asyncio_transports::LoopTransportsExt as _;
@@ -25,7 +26,7 @@ drivers::on_each_driver! {
 
 #[test]
 fn anything_that_takes_a_protocol_can_have_streams() {
-    let (event_loop, script) = drivers::scripted_and_script();
+    let (event_loop, script) = script::scripted_and_script();
     let (here, there) = script.stream_pair();
     drivers::run_on(&event_loop, async move {
         let event_loop = get_running_loop();

@@ -2,6 +2,7 @@
 
 use crate::drivers;
 use crate::rig::Rig;
+use crate::script;
 use asyncio_streams::{ReadExactlyError, ReadLineError, ReadUntilError, StreamReader};
 use asyncio_tasks::{create_task, timeout, yield_now};
 use bytes::Bytes;
@@ -216,7 +217,7 @@ fn read_all(kind: usize, given_up: u32, cx: &mut Context<'_>) -> Vec<Vec<u8>> {
 
 #[test]
 fn one_byte_at_a_time_is_as_good_as_all_at_once() {
-    let event_loop = drivers::scripted_with(|script| {
+    let event_loop = script::scripted_with(|script| {
         script.set_recv_max(Some(1));
         script.set_send_max(Some(3));
     });
@@ -234,7 +235,7 @@ fn one_byte_at_a_time_is_as_good_as_all_at_once() {
 #[test]
 fn a_reset_comes_to_whoever_reads_and_to_everybody_afterwards() {
     use asyncio_testing::Operation;
-    let (event_loop, script) = drivers::scripted_and_script();
+    let (event_loop, script) = script::scripted_and_script();
     drivers::run_on(&event_loop, async move {
         // sem. 188, 189
         let mut rig = Rig::new(64).await;

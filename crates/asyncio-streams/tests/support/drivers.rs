@@ -2,7 +2,7 @@
 
 use asyncio_driver::PollingDriver;
 use asyncio_loop::EventLoop;
-use asyncio_testing::{Script, ScriptedDriver, VirtualClock};
+use asyncio_testing::{ScriptedDriver, VirtualClock};
 
 /// Makes a `#[test]` of each `async fn` for each driver: virtual time, `polling`, the platform's best. The loop must end
 /// with nothing pending.
@@ -43,17 +43,4 @@ pub(crate) fn polling() -> EventLoop {
 
 pub(crate) fn platform() -> EventLoop {
     EventLoop::builder().build().unwrap()
-}
-
-/// A loop in virtual time, of which the script says how bytes move.
-pub(crate) fn scripted_with(write: impl FnOnce(&Script)) -> EventLoop {
-    let (event_loop, script) = scripted_and_script();
-    write(&script);
-    event_loop
-}
-
-pub(crate) fn scripted_and_script() -> (EventLoop, Script) {
-    let driver = ScriptedDriver::new(&VirtualClock::new());
-    let script = driver.script();
-    (EventLoop::builder().driver(Box::new(driver)).build().unwrap(), script)
 }

@@ -17,6 +17,7 @@ mod panics;
 mod queues;
 mod runner;
 mod signals;
+mod streams;
 mod tasks;
 mod threads;
 mod timers;
@@ -40,7 +41,7 @@ impl Done {
 type Part = (&'static str, fn() -> io::Result<Done>);
 
 /// From the ground up. A new floor adds its parts at the end.
-const PARTS: [Part; 15] = [
+const PARTS: [Part; 16] = [
     ("callbacks", callbacks::tour),
     ("timers", timers::tour),
     ("descriptors", descriptors::tour),
@@ -56,6 +57,7 @@ const PARTS: [Part; 15] = [
     ("locks", locks::tour),
     ("executor", executor::tour),
     ("queues", queues::tour),
+    ("streams", streams::tour),
 ];
 
 fn main() -> io::Result<()> {
