@@ -292,6 +292,12 @@ impl EventLoop {
         self.cancel_timer(key.0)
     }
 
+    /// For when [`schedule_at`](Self::schedule_at) has scheduled something; `None` if that has run, or was taken back.
+    #[must_use]
+    pub fn scheduled_when(&self, key: TimerKey) -> Option<i64> {
+        self.core.timers.borrow().when(key.0)
+    }
+
     /// The clock in nanoseconds, as [`schedule_at`](Self::schedule_at) has it.
     #[must_use]
     pub fn nanos(&self) -> i64 {

@@ -160,6 +160,11 @@ impl<T> Timers<T> {
         self.nodes.get(token).map(|node| &node.value)
     }
 
+    /// For when a timer was set, due or not, if it is still there.
+    pub(crate) fn when(&self, token: Token) -> Option<Nanos> {
+        self.nodes.get(token).map(|node| node.when)
+    }
+
     /// How many timers are set, or due and not yet taken.
     pub(crate) const fn len(&self) -> usize {
         self.nodes.len()

@@ -4,7 +4,7 @@ use crate::ensure::{Gatherable, Source};
 use crate::error::TimeoutError;
 use crate::sleep::running_loop;
 use crate::task::CallbackKey;
-use crate::wait_queue::{Wait, WaitQueue};
+use crate::wait_queue::{Wait, WaitQueue, WaiterState};
 use asyncio_loop::{Delay, EventLoop, IntoTimeout, TimerKey};
 use futures_core::Stream;
 use std::cell::{Cell, RefCell};
@@ -201,7 +201,10 @@ impl<G: Gatherable + 'static> Shared<G> {
                 }
             }
             let waiting = wait.get_or_insert_with(|| self.waiters.wait());
-            ready!(Pin::new(waiting).poll(cx));
+            // One that was kept beyond a cancellation looks again.
+            if Pin::new(&mut *waiting).poll(cx).is_pending() && waiting.state() != WaiterState::Cancelled {
+                return Poll::Pending;
+            }
             *wait = None;
         }
     }

@@ -104,9 +104,9 @@ impl CancelScope {
     /// # Cancel safety
     ///
     /// As safe as `inside`.
-    pub fn run<F: Future>(&self, inside: F) -> Scoped<F> {
+    pub fn run<F: IntoFuture>(&self, inside: F) -> Scoped<F::IntoFuture> {
         Scoped {
-            inside: Some(inside),
+            inside: Some(inside.into_future()),
             scope: ScopeGuard::new(),
             entered: Entered { level: self.level.clone(), is_entered: false },
         }

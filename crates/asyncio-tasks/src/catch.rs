@@ -27,8 +27,8 @@ use std::task::{Context, Poll, ready};
 ///
 /// `try: … except CancelledError: …`. Differs: only cancellation of *this* task ends up here; that of an awaited task is a
 /// value.
-pub fn catch_cancelled<F: Future>(inside: F) -> CatchCancelled<F> {
-    CatchCancelled { inside: Some(inside), scope: ScopeGuard::new() }
+pub fn catch_cancelled<F: IntoFuture>(inside: F) -> CatchCancelled<F::IntoFuture> {
+    CatchCancelled { inside: Some(inside.into_future()), scope: ScopeGuard::new() }
 }
 
 pin_project! {

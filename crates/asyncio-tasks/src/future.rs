@@ -7,7 +7,7 @@ use crate::error::{CancelledError, InvalidStateError};
 use crate::loop_tasks::{LoopTasks, schedule_in};
 use crate::task::{CallbackKey, ResultError, next_key, remove_callback};
 use crate::task_state::DoneCallback;
-use crate::waits::{self, Awaited, CancelTarget, Link, WaitId, WaitState};
+use crate::waits::{self, Awaited, CancelTarget, Link, Look, WaitId};
 use asyncio_loop::{ContextSnapshot, EventLoop};
 use std::cell::{OnceCell, RefCell};
 use std::fmt;
@@ -361,13 +361,10 @@ impl<T: Clone + 'static> std::future::Future for Await<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         if let Some(wait) = this.wait {
-            match waits::end_if_decided(wait) {
-                WaitState::Decided => this.wait = None,
-                WaitState::Cancelled => return Poll::Pending,
-                WaitState::Waiting | WaitState::Forwarded => {
-                    waits::renew(wait, cx);
-                    return Poll::Pending;
-                }
+            match waits::look(wait, cx) {
+                Look::Decided => this.wait = None,
+                Look::Waiting => return Poll::Pending,
+                Look::GivenUp => this.end(),
             }
         }
         match this.future.result() {
@@ -385,6 +382,12 @@ impl<T: Clone + 'static> std::future::Future for Await<T> {
 
 impl<T> Drop for Await<T> {
     fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl<T> Await<T> {
+    fn end(&mut self) {
         if let Some(wait) = self.wait.take() {
             self.future.remove_waiter(wait);
             waits::end(wait);

@@ -5,7 +5,7 @@
 use crate::catch::raise;
 use crate::ensure::{Gatherable, Source};
 use crate::error::CancelledError;
-use crate::waits::{self, Awaited, CancelTarget, Link, WaitId, WaitState};
+use crate::waits::{self, Awaited, CancelTarget, Link, Look, WaitId};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
@@ -349,13 +349,9 @@ impl GatherWait {
     /// Ready when it has ended.
     fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         if let Some(wait) = self.wait {
-            match waits::state(wait) {
-                WaitState::Decided => self.end(),
-                WaitState::Cancelled => return Poll::Pending,
-                WaitState::Waiting | WaitState::Forwarded => {
-                    waits::renew(wait, cx);
-                    return Poll::Pending;
-                }
+            match waits::look(wait, cx) {
+                Look::Waiting => return Poll::Pending,
+                Look::Decided | Look::GivenUp => self.end(),
             }
         }
         if self.state.ended.borrow().is_some() {

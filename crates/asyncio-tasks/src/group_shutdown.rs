@@ -5,10 +5,13 @@
 
 use crate::sleep::running_loop;
 use crate::task_group::TaskGroup;
-use crate::wait_queue::WaitQueue;
+use crate::wait_queue::{Wait, WaitQueue, WaiterState};
 use asyncio_loop::{IntoTimeout, TimerHandle};
 use std::cell::{Cell, RefCell};
+use std::future::Future as _;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 /// The first phase of a group's end.
 #[derive(Debug, Default)]
@@ -105,9 +108,19 @@ impl<E: 'static> TaskGroup<E> {
     ///
     /// None.
     pub async fn stopping(&self) {
-        while !self.is_stopping() {
-            self.inner.shutdown.listeners.wait().await;
-        }
+        let mut wait: Option<Wait> = None;
+        std::future::poll_fn(|cx| {
+            while !self.is_stopping() {
+                let waiting = wait.get_or_insert_with(|| self.inner.shutdown.listeners.wait());
+                // One that was kept beyond a cancellation looks again.
+                if Pin::new(&mut *waiting).poll(cx).is_pending() && waiting.state() != WaiterState::Cancelled {
+                    return Poll::Pending;
+                }
+                wait = None;
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Whether [`shutdown`](Self::shutdown) was called.

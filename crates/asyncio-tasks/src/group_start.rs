@@ -97,13 +97,19 @@ impl<E: 'static> TaskGroup<E> {
         T: 'static,
         F: Future<Output = Result<T, E>> + 'static,
     {
-        let start = Rc::new(Start { told: RefCell::new(None), is_over: Cell::new(false), waiter: WaitQueue::new() });
+        let start = Rc::new(Start {
+            told: RefCell::new(None),
+            is_over: Cell::new(false),
+            is_given_up: Cell::new(false),
+            waiter: WaitQueue::new(),
+        });
         let teller = start.clone();
         let coroutine = child(Ready { tell: Rc::new(move |value| teller.tell(Ok(value))) });
         let end = EndOfStart(start.clone());
         let mut task = self.try_create_task(async move {
             let outcome = coroutine.await;
-            if end.0.is_over.get() {
+            // After it was ready, or when nobody waits to be told, an error is the group's.
+            if end.0.is_over.get() || end.0.is_given_up.get() {
                 return outcome.map(drop);
             }
             end.0.tell(Err(outcome.err().map_or(StartError::NeverReady, StartError::Failed)));
@@ -117,6 +123,7 @@ impl<E: 'static> TaskGroup<E> {
             }
             let Err(error) = catch_cancelled(start.waiter.wait()).await else { continue };
             if !start.is_over.get() {
+                start.is_given_up.set(true);
                 task.cancel();
                 // Its clean-up may take its time; another request ends the wait for it.
                 let _ = (&mut task).await;
@@ -130,6 +137,8 @@ impl<E: 'static> TaskGroup<E> {
 struct Start<R, E> {
     told: RefCell<Option<Result<R, StartError<E>>>>,
     is_over: Cell<bool>,
+    /// Whoever has started the child waits for it no more.
+    is_given_up: Cell<bool>,
     waiter: WaitQueue,
 }
 
@@ -160,6 +169,7 @@ struct CancelUnlessOver<'a, R, E> {
 impl<R, E> Drop for CancelUnlessOver<'_, R, E> {
     fn drop(&mut self) {
         if !self.start.is_over.get() {
+            self.start.is_given_up.set(true);
             self.child.cancel();
         }
     }

@@ -23,7 +23,7 @@ use std::future::Future;
 ///
 /// None; Trio's `move_on_after`.
 #[track_caller]
-pub fn move_on_after<F: Future>(delay: impl IntoDelay, inside: F) -> Scoped<F> {
+pub fn move_on_after<F: IntoFuture>(delay: impl IntoDelay, inside: F) -> Scoped<F::IntoFuture> {
     CancelScope::after(delay).run(inside)
 }
 
@@ -41,7 +41,7 @@ pub fn move_on_after<F: Future>(delay: impl IntoDelay, inside: F) -> Scoped<F> {
 ///
 /// None; Trio's `move_on_at`.
 #[track_caller]
-pub fn move_on_at<F: Future>(when: impl IntoDeadline, inside: F) -> Scoped<F> {
+pub fn move_on_at<F: IntoFuture>(when: impl IntoDeadline, inside: F) -> Scoped<F::IntoFuture> {
     CancelScope::at(when).run(inside)
 }
 
@@ -63,7 +63,7 @@ pub fn move_on_at<F: Future>(when: impl IntoDeadline, inside: F) -> Scoped<F> {
 ///
 /// None; Trio's `fail_after`. Differs from [`timeout`](fn@crate::timeout) in that code that swallows the cancellation is cancelled again.
 #[track_caller]
-pub fn fail_after<F: Future>(
+pub fn fail_after<F: IntoFuture>(
     delay: impl IntoDelay,
     inside: F,
 ) -> impl Future<Output = Result<F::Output, TimeoutError>> {
@@ -89,7 +89,10 @@ pub fn fail_after<F: Future>(
 ///
 /// None; Trio's `fail_at`.
 #[track_caller]
-pub fn fail_at<F: Future>(when: impl IntoDeadline, inside: F) -> impl Future<Output = Result<F::Output, TimeoutError>> {
+pub fn fail_at<F: IntoFuture>(
+    when: impl IntoDeadline,
+    inside: F,
+) -> impl Future<Output = Result<F::Output, TimeoutError>> {
     let inside = move_on_at(when, inside);
     async { inside.await.ok_or_else(TimeoutError::default) }
 }

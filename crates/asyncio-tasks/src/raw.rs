@@ -125,6 +125,10 @@ impl TaskRef {
     pub(crate) unsafe fn from_address(header: NonNull<Header>) -> Self {
         // SAFETY: as promised by the caller.
         let refs = unsafe { &header.as_ref().state.refs };
+        // As an `Rc`: whoever forgets four thousand million handles must not make the count wrap.
+        if refs.get() == u32::MAX {
+            std::process::abort();
+        }
         refs.set(refs.get() + 1);
         Self(header)
     }
@@ -428,12 +432,18 @@ impl TaskList {
 impl Header {
     /// The `Arc` that stands for this task on other threads; made at first use. Callable from any thread, as long as the
     /// cell is alive.
-    fn remote(&self) -> Arc<RemoteWaker> {
-        let mut remote = self.remote.load(Ordering::Acquire);
+    ///
+    /// # Safety
+    ///
+    /// `this` is the address of a whole cell, not only of its header, and the cell is alive.
+    unsafe fn remote(this: NonNull<Self>) -> Arc<RemoteWaker> {
+        // SAFETY: as promised by the caller.
+        let header = unsafe { this.as_ref() };
+        let mut remote = header.remote.load(Ordering::Acquire);
         if remote.is_null() {
-            let new = Arc::into_raw(Arc::new(self.state.remote_waker(NonNull::from(self)))).cast_mut();
+            let new = Arc::into_raw(Arc::new(header.state.remote_waker(this))).cast_mut();
             // Release: pairs with the loads, which then see what `new` points to.
-            match self.remote.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+            match header.remote.compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => remote = new,
                 Err(other) => {
                     remote = other;
@@ -453,21 +463,22 @@ impl Header {
 static LOCAL: RawWakerVTable = RawWakerVTable::new(clone_local, wake_local, wake_local, |_| {});
 
 unsafe fn clone_local(data: *const ()) -> RawWaker {
-    // SAFETY: the waker is borrowed, so its poll is under way and the cell is alive.
-    let header = unsafe { &*data.cast::<Header>() };
-    let waker = ManuallyDrop::new(Waker::from(header.remote()));
+    // SAFETY: the waker is borrowed, so its poll is under way and the cell is alive; the address is that of the cell.
+    let remote = unsafe { Header::remote(cell(data.cast_mut().cast())) };
+    let waker = ManuallyDrop::new(Waker::from(remote));
     RawWaker::new(waker.data(), waker.vtable())
 }
 
 /// Wakes by reference; an owned waker is never of this kind.
 unsafe fn wake_local(data: *const ()) {
+    let header = cell(data.cast_mut().cast());
     // SAFETY: the waker is borrowed, so its poll is under way and the cell is alive.
-    let header = unsafe { &*data.cast::<Header>() };
-    if header.state.is_own_thread() {
+    if unsafe { header.as_ref() }.state.is_own_thread() {
         // SAFETY: the cell is alive, and this is its thread.
-        unsafe { TaskRef::borrowed(NonNull::from(header)) }.schedule();
+        unsafe { TaskRef::borrowed(header) }.schedule();
     } else {
-        header.remote().wake_from_elsewhere();
+        // SAFETY: the cell is alive, and this is its address.
+        unsafe { Header::remote(header) }.wake_from_elsewhere();
     }
 }
 

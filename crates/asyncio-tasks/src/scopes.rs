@@ -79,6 +79,7 @@ impl ScopeGuard {
     /// Registers the scope, if the current task has not yet got it. Gives what was delivered to it.
     #[must_use]
     pub(crate) fn enter(&mut self, cx: &Context<'_>) -> Option<CancelledError> {
+        let mut told = None;
         if let Some(id) = self.id {
             match enter_again(id, cx.waker()) {
                 Entered::Plainly => return None,
@@ -87,11 +88,11 @@ impl ScopeGuard {
                     set_waker(id, cx.waker());
                     return SCOPES.with_borrow_mut(|scopes| scopes.get_mut(id)?.told.take());
                 }
-                // The future was moved to another scope or task.
-                Entered::Elsewhere => self.leave(),
+                // The future was moved to another scope or task, and takes along what it was told.
+                Entered::Elsewhere => told = self.take_out(),
             }
         }
-        let task = current()?;
+        let Some(task) = current() else { return told };
         let needs_waker = !task.owns_waker(cx.waker());
         let id = SCOPES.with_borrow_mut(|scopes| {
             let parent = current_scope();
@@ -108,12 +109,17 @@ impl ScopeGuard {
         if needs_waker {
             set_waker(id, cx.waker());
         }
-        None
+        told
     }
 
     /// Unregisters the scope. What is inside it must be gone, or finished.
     pub(crate) fn leave(&mut self) {
-        let Some(id) = self.id.take() else { return };
+        drop(self.take_out());
+    }
+
+    /// Unregisters the scope; gives what it was told and has not heard.
+    fn take_out(&mut self) -> Option<CancelledError> {
+        let id = self.id.take()?;
         // The table is gone at the end of the thread, and with it the scopes.
         let gone = SCOPES.try_with(|scopes| {
             let mut scopes = scopes.borrow_mut();
@@ -129,7 +135,7 @@ impl ScopeGuard {
             orphan(&mut scopes, gone.first_child);
             Some(gone)
         });
-        drop(gone);
+        gone.ok().flatten()?.told
     }
 
     /// Where it is registered; another one after it was moved.
@@ -275,11 +281,14 @@ fn set_first_child(scopes: &mut Slots<Scope>, task: &TaskRef, parent: u32, child
     }
 }
 
+/// The parent of a scope that was cut off: neither a scope nor a task, so that it is nowhere when it is polled.
+const NO_PARENT: u32 = NO_SLOT - 1;
+
 /// Cuts scopes off that were moved out of the one that has left; they register anew when they are polled.
 fn orphan(scopes: &mut Slots<Scope>, first: u32) {
     let mut slot = first;
     while let Some((_, scope)) = scopes.in_slot_mut(slot) {
         slot = scope.next;
-        (scope.parent, scope.previous, scope.next) = (NO_SLOT, NO_SLOT, NO_SLOT);
+        (scope.parent, scope.previous, scope.next) = (NO_PARENT, NO_SLOT, NO_SLOT);
     }
 }

@@ -3,7 +3,7 @@
 use crate::catch::raise;
 use crate::ensure::{Gatherable, Source};
 use crate::task::CallbackKey;
-use crate::waits::{self, Awaited, Link, Observed, WaitId, WaitState};
+use crate::waits::{self, Awaited, Link, Look, Observed, WaitId};
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
@@ -62,31 +62,26 @@ impl<G: Gatherable> Future for Shield<G> {
     type Output = G::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<G::Output> {
-        match self.wait {
-            Some(wait) => match waits::state(wait) {
-                WaitState::Decided => self.end(),
-                WaitState::Cancelled => return Poll::Pending,
-                WaitState::Waiting | WaitState::Forwarded => {
-                    waits::renew(wait, cx);
-                    return Poll::Pending;
-                }
-            },
-            None if !self.source.done() => {
-                let shared = Rc::new(Behind { wait: Cell::new(None), link: self.source.link() });
-                let observed: Weak<Behind> = Rc::downgrade(&shared);
-                let wait = waits::begin(cx, Link::Observed(observed));
-                shared.wait.set(Some(wait));
-                let tell = shared.clone();
-                let key = self.source.on_done(move || {
-                    if let Some(wait) = tell.wait.get() {
-                        waits::wake(wait);
-                    }
-                });
-                self.registered = Some((key, shared));
-                self.wait = Some(wait);
-                return Poll::Pending;
+        if let Some(wait) = self.wait {
+            match waits::look(wait, cx) {
+                Look::Waiting => return Poll::Pending,
+                Look::Decided | Look::GivenUp => self.end(),
             }
-            None => {}
+        }
+        if !self.source.done() {
+            let shared = Rc::new(Behind { wait: Cell::new(None), link: self.source.link() });
+            let observed: Weak<Behind> = Rc::downgrade(&shared);
+            let wait = waits::begin(cx, Link::Observed(observed));
+            shared.wait.set(Some(wait));
+            let tell = shared.clone();
+            let key = self.source.on_done(move || {
+                if let Some(wait) = tell.wait.get() {
+                    waits::wake(wait);
+                }
+            });
+            self.registered = Some((key, shared));
+            self.wait = Some(wait);
+            return Poll::Pending;
         }
         match G::output(self.source.take()) {
             Ok(output) => Poll::Ready(output),

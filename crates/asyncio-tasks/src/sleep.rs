@@ -1,7 +1,7 @@
 //! `sleep`: waits for a time, and `yield_now`, which lets the others run.
 
 use crate::current::{current, yield_to_others};
-use crate::waits::{self, Link, WaitId, WaitState, wake_step};
+use crate::waits::{self, Link, Look, WaitId, wake_step};
 use asyncio_loop::{Delay, EventLoop, IntoDelay};
 use std::fmt;
 use std::future::Future;
@@ -86,25 +86,36 @@ impl Sleep {
             State::Idle(None) => Poll::Ready(()),
             State::Idle(Some(nanos)) => {
                 let event_loop = running_loop();
-                let wait = waits::begin(cx, Link::None);
                 let when = event_loop.nanos().saturating_add(nanos.get());
-                let timer = event_loop.schedule_at(when, wake_step(wait));
-                waits::set_timer(wait, timer);
-                self.state = State::Waiting(wait, event_loop);
+                self.wait_until(when, event_loop, cx);
                 Poll::Pending
             }
-            State::Waiting(wait, _) => match waits::end_if_decided(wait) {
-                WaitState::Decided => {
-                    self.state = State::Idle(None);
-                    Poll::Ready(())
+            State::Waiting(wait, ref event_loop) => {
+                match waits::look(wait, cx) {
+                    Look::Waiting => return Poll::Pending,
+                    Look::Decided => {}
+                    Look::GivenUp => {
+                        // The same timer, if it has not fired meanwhile.
+                        let event_loop = event_loop.clone();
+                        let when = waits::timer_of(wait).and_then(|timer| event_loop.scheduled_when(timer));
+                        self.unschedule();
+                        if let Some(when) = when {
+                            self.wait_until(when, event_loop, cx);
+                            return Poll::Pending;
+                        }
+                    }
                 }
-                WaitState::Cancelled => Poll::Pending,
-                WaitState::Waiting | WaitState::Forwarded => {
-                    waits::renew(wait, cx);
-                    Poll::Pending
-                }
-            },
+                self.state = State::Idle(None);
+                Poll::Ready(())
+            }
         }
+    }
+
+    fn wait_until(&mut self, when: i64, event_loop: EventLoop, cx: &Context<'_>) {
+        let wait = waits::begin(cx, Link::None);
+        let timer = event_loop.schedule_at(when, wake_step(wait));
+        waits::set_timer(wait, timer);
+        self.state = State::Waiting(wait, event_loop);
     }
 
     #[inline(never)]

@@ -6,7 +6,7 @@ use crate::loop_tasks::LoopTasks;
 use crate::raw::TaskRef;
 use crate::task_state::Flags;
 use crate::task_state::{DoneCallback, Outcome};
-use crate::waits::{self, Link, WaitId};
+use crate::waits::{self, Link, Look, WaitId};
 use asyncio_loop::{Context as TaskContext, ContextSnapshot, EventLoop, ExceptionContext};
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -629,16 +629,13 @@ impl TaskWait {
 
     fn poll(&mut self, task: &TaskRef, cx: &Context<'_>) -> Poll<()> {
         if let Some(wait) = self.wait {
-            match waits::end_if_decided(wait) {
-                waits::WaitState::Decided => {
+            match waits::look(wait, cx) {
+                Look::Decided => {
                     self.wait = None;
                     return Poll::Ready(());
                 }
-                waits::WaitState::Cancelled => return Poll::Pending,
-                waits::WaitState::Waiting | waits::WaitState::Forwarded => {
-                    waits::renew(wait, cx);
-                    return Poll::Pending;
-                }
+                Look::Waiting => return Poll::Pending,
+                Look::GivenUp => self.end(task),
             }
         }
         if task.state.is_done() {

@@ -95,6 +95,13 @@ impl TaskRef {
         true
     }
 
+    /// As `cancel`, by a group that has errors: if the coroutine returns in this very step, without having waited since, what it
+    /// returns is what has become of these errors, and is kept, also where its type does not say that it is an error.
+    pub(crate) fn cancel_after_errors(&self) {
+        self.cancel(CancelledError::default());
+        self.state.with_extra(|extra| extra.keeps_value = self.state.has(Flags::MUST_CANCEL));
+    }
+
     /// A request has come in: counts it.
     pub(crate) fn begin_request(&self, scope: Option<Token>) {
         self.state.add_request();
@@ -176,8 +183,11 @@ impl TaskRef {
         }
         if self.state.has(Flags::MUST_CANCEL) {
             self.state.clear(Flags::MUST_CANCEL);
-            let pending = self.state.if_extra(|extra| extra.pending.take()).flatten();
-            due = due.or(pending);
+            let pending = self.state.if_extra(|extra| {
+                extra.keeps_value = false;
+                extra.pending.take()
+            });
+            due = due.or(pending.flatten());
         }
         let is_over = due.is_some_and(|error| !self.deliver(error));
         if !is_over {
@@ -257,6 +267,7 @@ impl TaskRef {
     /// A request has come in while the coroutine ran: what it waits for now is cancelled at once.
     #[cold]
     fn cancel_new_wait(&self) {
+        self.state.if_extra(|extra| extra.keeps_value = false);
         let error = self.state.if_extra(|extra| extra.pending.clone()).flatten().unwrap_or_default();
         if waits::cancel_all(self, self.within(), &error) {
             self.state.clear(Flags::MUST_CANCEL);
@@ -288,7 +299,11 @@ impl TaskRef {
 
     /// Whether the value that was returned is an error, and errors are to be kept.
     fn has_failed(&self) -> bool {
-        self.state.if_extra(|extra| extra.has_failed).flatten().is_some_and(|has_failed| has_failed(self))
+        match self.state.if_extra(|extra| (extra.has_failed, extra.keeps_value)) {
+            Some((Some(has_failed), _)) => has_failed(self),
+            Some((None, keeps_value)) => keeps_value,
+            None => false,
+        }
     }
 
     /// Runs code of the task's: in its context, as the current task, with panics caught. This, and `run` for the plain case, are the

@@ -311,7 +311,7 @@ impl<E: 'static> TaskGroup<E> {
         if inner.owner.state.requests() > 0 {
             // Made pending again, with the count as it was: delivered at the next wait.
             inner.owner.uncancel();
-            inner.owner.cancel(CancelledError::default());
+            inner.owner.cancel_after_errors();
         }
         Err(ErrorGroup { errors })
     }

@@ -131,6 +131,8 @@ pub(crate) struct Extra {
     pub(crate) group_owner: Option<TaskRef>,
     #[cfg(feature = "tracing")]
     pub(crate) span: crate::spans::TaskSpan,
+    /// The request that is pending was made by a group with errors, which the value of this step may be.
+    pub(crate) keeps_value: bool,
     /// Whether the value that was returned is an error which outranks a cancellation.
     pub(crate) has_failed: Option<fn(&TaskRef) -> bool>,
 }

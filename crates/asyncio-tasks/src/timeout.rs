@@ -46,8 +46,8 @@ use std::task::{Context, Poll, ready};
 /// [`asyncio.timeout`](https://docs.python.org/3/library/asyncio-task.html#asyncio.timeout). Same; the context manager with
 /// `reschedule` and `expired` is [`Timeout`].
 #[track_caller]
-pub fn timeout<F: Future>(delay: impl IntoTimeout, inside: F) -> TimeoutFuture<F> {
-    TimeoutFuture::new(inside, Limit::after(delay.into_timeout()), None)
+pub fn timeout<F: IntoFuture>(delay: impl IntoTimeout, inside: F) -> TimeoutFuture<F::IntoFuture> {
+    TimeoutFuture::new(inside.into_future(), Limit::after(delay.into_timeout()), None)
 }
 
 /// As [`timeout`], until the loop's clock reaches `when`, in seconds of `EventLoop::time`; `None` for no limit.
@@ -60,8 +60,8 @@ pub fn timeout<F: Future>(delay: impl IntoTimeout, inside: F) -> TimeoutFuture<F
 ///
 /// [`asyncio.timeout_at`](https://docs.python.org/3/library/asyncio-task.html#asyncio.timeout_at). Same.
 #[track_caller]
-pub fn timeout_at<F: Future>(when: impl IntoDeadline, inside: F) -> TimeoutFuture<F> {
-    TimeoutFuture::new(inside, Limit::At(when.into_deadline()), None)
+pub fn timeout_at<F: IntoFuture>(when: impl IntoDeadline, inside: F) -> TimeoutFuture<F::IntoFuture> {
+    TimeoutFuture::new(inside.into_future(), Limit::At(when.into_deadline()), None)
 }
 
 /// Awaits `awaitable` (a coroutine, a task, a future) for at most `limit`: seconds, a `Duration`, or `None`.
@@ -193,8 +193,8 @@ impl Timeout {
     /// # Panics
     ///
     /// When polled, if this limit was used before, or if not inside a task.
-    pub fn run<F: Future>(&self, inside: F) -> TimeoutFuture<F> {
-        TimeoutFuture::new(inside, Limit::At(None), Some(self.shared.clone()))
+    pub fn run<F: IntoFuture>(&self, inside: F) -> TimeoutFuture<F::IntoFuture> {
+        TimeoutFuture::new(inside.into_future(), Limit::At(None), Some(self.shared.clone()))
     }
 
     /// The deadline, in seconds of `EventLoop::time`; `None` if there is none.

@@ -3,8 +3,8 @@
 use crate::future::Future as LoopFuture;
 use crate::sleep::running_loop;
 use crate::task::{AnyTask, CallbackKey, Task};
-use crate::waits::{self, Awaited, Link, Observed, WaitId, WaitState, wake_step};
-use asyncio_loop::{Delay, EventLoop, IntoTimeout, TimerKey};
+use crate::waits::{self, Awaited, Link, Look, Observed, WaitId};
+use asyncio_loop::{Delay, EventLoop, IntoTimeout, Runnable, TimerKey};
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -241,9 +241,30 @@ pub struct Waiting<W: Waitable, R> {
 }
 
 struct Registered {
-    wait: WaitId,
+    watch: Rc<Watch>,
     keys: Vec<CallbackKey>,
     timer: Option<(EventLoop, TimerKey)>,
+}
+
+/// Whom the items tell when enough of them are done.
+struct Watch {
+    /// Another one after a cancellation that the future has outlived.
+    wait: Cell<WaitId>,
+    is_enough: Cell<bool>,
+}
+
+impl Watch {
+    fn tell(&self) {
+        self.is_enough.set(true);
+        waits::wake(self.wait.get());
+    }
+}
+
+/// The time is over.
+impl Runnable for Watch {
+    fn run(self: Rc<Self>) {
+        self.tell();
+    }
 }
 
 impl<W: Waitable, R> Unpin for Waiting<W, R> {}
@@ -258,36 +279,38 @@ where
         let wait = waits::begin(cx, Link::Observed(items));
         let pending = self.items.iter().filter(|item| !item.is_done()).count();
         let enough_now = self.items.iter().any(|item| item.is_done() && return_when.is_enough(item, pending));
-        let mut registered = Registered { wait, keys: Vec::new(), timer: None };
+        let watch = Rc::new(Watch { wait: Cell::new(wait), is_enough: Cell::new(false) });
+        let mut registered = Registered { watch: watch.clone(), keys: Vec::new(), timer: None };
         if enough_now {
             // asyncio takes two iterations even so: one to be told, one to be resumed.
-            running_loop().schedule(wake_step(wait));
+            running_loop().schedule(watch);
         } else {
             let pending = Rc::new(Cell::new(pending));
             let return_when = Rc::new(return_when);
             for at in 0..self.items.len() {
-                registered.keys.push(self.watch(at, wait, &pending, &return_when));
+                registered.keys.push(self.watch(at, &watch, &pending, &return_when));
             }
             registered.timer = self.timeout.map(|delay| {
                 let event_loop = running_loop();
                 let when = event_loop.nanos().saturating_add(delay.as_nanos());
-                let timer = event_loop.schedule_at(when, wake_step(wait));
+                let timer = event_loop.schedule_at(when, watch);
                 (event_loop, timer)
             });
         }
         self.wait = Some(registered);
     }
 
-    fn watch(&self, at: usize, wait: WaitId, pending: &Rc<Cell<usize>>, return_when: &Rc<R>) -> CallbackKey {
+    fn watch(&self, at: usize, watch: &Rc<Watch>, pending: &Rc<Cell<usize>>, return_when: &Rc<R>) -> CallbackKey {
         if self.items[at].is_done() {
             return CallbackKey(u64::MAX);
         }
         let (items, pending, return_when) = (Rc::downgrade(&self.items), pending.clone(), return_when.clone());
+        let watch = watch.clone();
         self.items[at].on_done(Box::new(move || {
             pending.set(pending.get() - 1);
             let enough = items.upgrade().is_some_and(|items| return_when.is_enough(&items[at], pending.get()));
             if enough {
-                waits::wake(wait);
+                watch.tell();
             }
         }))
     }
@@ -302,7 +325,7 @@ impl<W: Waitable, R> Waiting<W, R> {
         if let Some((event_loop, timer)) = registered.timer {
             event_loop.unschedule(timer);
         }
-        waits::end(registered.wait);
+        waits::end(registered.watch.wait.get());
     }
 }
 
@@ -319,20 +342,22 @@ where
             return Poll::Pending;
         }
         let Some(registered) = &self.wait else { return Poll::Pending };
-        match waits::state(registered.wait) {
-            WaitState::Cancelled => Poll::Pending,
-            WaitState::Waiting | WaitState::Forwarded => {
-                waits::renew(registered.wait, cx);
-                Poll::Pending
+        let watch = &registered.watch;
+        match waits::look(watch.wait.get(), cx) {
+            Look::Waiting => return Poll::Pending,
+            Look::GivenUp if !watch.is_enough.get() => {
+                waits::end(watch.wait.get());
+                let items: Weak<Vec<W>> = Rc::downgrade(&self.items);
+                watch.wait.set(waits::begin(cx, Link::Observed(items)));
+                return Poll::Pending;
             }
-            WaitState::Decided => {
-                self.end();
-                let items = std::mem::take(&mut self.items);
-                // The callbacks that have not run hold weak references only.
-                let items = Rc::try_unwrap(items).unwrap_or_else(|_| unreachable!("nobody else owns the items"));
-                Poll::Ready(items.into_iter().partition(Waitable::is_done))
-            }
+            Look::Decided | Look::GivenUp => {}
         }
+        self.end();
+        let items = std::mem::take(&mut self.items);
+        // The callbacks that have not run hold weak references only.
+        let items = Rc::try_unwrap(items).unwrap_or_else(|_| unreachable!("nobody else owns the items"));
+        Poll::Ready(items.into_iter().partition(Waitable::is_done))
     }
 }
 

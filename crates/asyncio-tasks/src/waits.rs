@@ -28,10 +28,10 @@ use crate::error::CancelledError;
 use crate::raw::TaskRef;
 use crate::task_state::Flags;
 use asyncio_driver::{Slots, Token};
-use asyncio_loop::{Step, TimerKey, TokenStep};
+use asyncio_loop::{ExceptionContext, Step, TimerKey, TokenStep};
 use rare::Rare;
 use std::cell::RefCell;
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 
@@ -176,6 +176,13 @@ impl Wait {
         }
     }
 
+    /// Whether it was given up by a cancellation that has been delivered since. (While that is in flight, other branches of the task may
+    /// be polled, and this one with them.)
+    fn is_given_up(&self) -> bool {
+        let is_in_flight = |task: &TaskRef| task.state.has(Flags::IN_FLIGHT);
+        self.state == WaitState::Cancelled && !self.task.as_ref().is_some_and(is_in_flight)
+    }
+
     /// A record of whoever polls with `cx`, in no list yet.
     fn rare(cx: &Context<'_>, is_owner: bool, link: Link) -> Self {
         let waker = if is_owner { None } else { Some(cx.waker().clone()) };
@@ -253,9 +260,14 @@ fn adopt(id: WaitId) {
     drop(moved);
 }
 
-/// What has become of a wait; `Decided` if it is gone, as all are at the end of the thread.
+/// What has become of a wait; `Decided` if it is gone, as all are at the end of the thread. `Cancelled` only when the cancellation has been
+/// delivered.
 pub(crate) fn state(id: WaitId) -> WaitState {
-    let state = WAITS.try_with(|waits| waits.borrow().get(id).map(|wait| wait.state));
+    let state = |wait: &Wait| match wait.state {
+        WaitState::Cancelled if !wait.is_given_up() => WaitState::Waiting,
+        state => state,
+    };
+    let state = WAITS.try_with(|waits| waits.borrow().get(id).map(state));
     state.ok().flatten().unwrap_or(WaitState::Decided)
 }
 
@@ -317,14 +329,31 @@ fn remove_ended(waits: &mut Slots<Wait>, mut first: u32) -> u32 {
     first
 }
 
-/// Ends a wait that is in no queue, if it is decided; otherwise says what it is.
-pub(crate) fn end_if_decided(id: WaitId) -> WaitState {
-    let (state, gone) = WAITS.with_borrow_mut(|waits| match waits.get(id).map(|wait| wait.state) {
-        Some(WaitState::Decided) | None => (WaitState::Decided, end_in(waits, id)),
-        Some(state) => (state, None),
+/// What whoever is polled again finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It is over, and ended: what was waited for has come.
+    Decided,
+    /// It goes on.
+    Waiting,
+    /// It was given up by a cancellation, which has been delivered; the future was kept beyond that, by reference. The record is still
+    /// there, for the one who waits to take back what it has registered; then it waits anew.
+    GivenUp,
+}
+
+/// Looks at a wait that is in no queue, on behalf of whoever polls with `cx`.
+pub(crate) fn look(id: WaitId, cx: &Context<'_>) -> Look {
+    let (look, gone) = WAITS.with_borrow_mut(|waits| match waits.get(id) {
+        None => (Look::Decided, None),
+        Some(wait) if wait.state == WaitState::Decided => (Look::Decided, end_in(waits, id)),
+        Some(wait) if wait.is_given_up() => (Look::GivenUp, None),
+        Some(_) => (Look::Waiting, None),
     });
     drop(gone);
-    state
+    if look == Look::Waiting {
+        renew(id, cx);
+    }
+    look
 }
 
 /// Remembers the timer of a wait that is in no queue.
@@ -351,7 +380,8 @@ pub(crate) fn timer_of(id: WaitId) -> Option<TimerKey> {
 fn unlink(waits: &mut Slots<Wait>, id: WaitId, task: &TaskRef) {
     let after = waits.get(id).map_or(NO_SLOT, |wait| wait.sibling);
     if task.state.first_wait.get() == id.slot() {
-        task.state.first_wait.set(after);
+        // Whoever is first takes along the ended ones behind it.
+        task.state.first_wait.set(remove_ended(waits, after));
         return;
     }
     let mut slot = task.state.first_wait.get();
@@ -436,13 +466,22 @@ impl Resume {
     fn go(self) {
         match self {
             Self::Task(task) => task.schedule(),
-            Self::Waker(waker) => waker.wake(),
+            Self::Waker(waker) => wake_foreign(waker),
             Self::Both(waker, task) => {
-                waker.wake();
+                wake_foreign(waker);
                 task.schedule();
             }
             Self::Nobody => {}
         }
+    }
+}
+
+/// Wakes somebody else's waker. Its panic is reported: whoever has decided a wait has others to tell.
+fn wake_foreign(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake()))
+        && let Ok(event_loop) = asyncio_loop::try_get_running_loop()
+    {
+        event_loop.call_exception_handler(ExceptionContext::new("a waker panicked").with_panic(payload));
     }
 }
 

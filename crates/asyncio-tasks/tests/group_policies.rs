@@ -404,3 +404,20 @@ mod one_result {
         });
     }
 }
+
+#[test]
+fn the_error_of_a_child_whose_start_was_given_up_is_the_groups() {
+    run(async {
+        let outcome = TaskGroup::<&'static str>::scope(async |group| {
+            let start = group.start(|_ready: Ready<()>| async move {
+                let _ = catch_cancelled(sleep(100)).await;
+                Err::<(), _>("the clean-up has failed")
+            });
+            assert!(timeout(1, start).await.is_err());
+            Ok(())
+        })
+        .await;
+        let errors = outcome.expect_err("an error is not lost");
+        assert_eq!(errors.errors(), [&"the clean-up has failed"]);
+    });
+}

@@ -9,7 +9,11 @@ use asyncio_loop::EventLoop;
 use asyncio_tasks::{LoopTasksExt as _, sleep};
 use log::Log;
 use loops::event_loop;
+use std::cell::Cell;
 use std::future::pending;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 /// A loop, and the reports of it.
 fn reported() -> (EventLoop, Log<String>) {
@@ -107,4 +111,32 @@ fn a_report_is_its_message_and_then_its_keys_in_order() {
     let keys: Vec<_> = report.lines().skip(1).map(|line| line.trim().split(':').next().unwrap().to_owned()).collect();
     assert_eq!(keys, ["created at", "exception", "task"]);
     event_loop.close().unwrap();
+}
+
+#[test]
+fn a_foreign_waker_that_panics_is_reported_and_stops_nobody_else() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker");
+        }
+    }
+    let (event_loop, log) = reported();
+    let inner = event_loop.clone();
+    let main = async move {
+        let task = inner.create_task(sleep(1));
+        let told = Rc::new(Cell::new(false));
+        let tells = told.clone();
+        task.add_done_callback(move |_| tells.set(true));
+        let mut awaiting = Box::pin(task.into_future());
+        let waker = Waker::from(Arc::new(Panics));
+        assert!(awaiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        sleep(5).await;
+        assert!(told.get());
+        assert_eq!(asyncio_tasks::all_tasks().len(), 1);
+    };
+    event_loop.run_until_complete(main).unwrap();
+    event_loop.close().unwrap();
+    let reports = log.take();
+    assert!(reports.iter().any(|report| report.starts_with("a waker panicked")), "{reports:?}");
 }

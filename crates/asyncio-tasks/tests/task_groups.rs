@@ -487,3 +487,22 @@ fn errors_of_many_types_are_divided_by_type_and_print_as_a_tree() {
         assert!(lines.filter(|error| error.is::<io::Error>()).is_none());
     });
 }
+
+/// A child's error that came in while the group was cancelled from outside reaches whoever awaits the task of the group, of whatever
+/// type that is: it returns in the very step in which the request is made pending again.
+#[test]
+fn an_error_of_the_clean_up_is_not_lost_to_a_cancellation_from_outside() {
+    run(async {
+        let task = create_task(TaskGroup::<String>::scope(async |group| {
+            group.create_task(async {
+                if catch_cancelled(sleep(60)).await.is_err() { Err("data lost".to_owned()) } else { Ok(()) }
+            });
+            sleep(60).await;
+            Ok(())
+        }));
+        sleep(1).await;
+        task.cancel();
+        let errors = task.await.expect("it has a value").expect_err("which is the error");
+        assert_eq!(errors.errors(), ["data lost"]);
+    });
+}
