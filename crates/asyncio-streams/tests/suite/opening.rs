@@ -5,7 +5,9 @@ use crate::rig::Rig;
 use crate::script;
 use asyncio_loop::get_running_loop;
 use asyncio_streams::{StreamPair, StreamReaderProtocol};
+use asyncio_tasks::LoopTasksExt as _;
 use asyncio_transports::LoopTransportsExt as _;
+use futures_util::FutureExt as _;
 
 drivers::on_each_driver! {
     async fn halves_make_a_pair_and_come_apart_again() {
@@ -43,6 +45,23 @@ fn anything_that_takes_a_protocol_can_have_streams() {
         assert_eq!(other_reader.read(-1).await.unwrap(), "");
         drop((reader, other_reader, other_writer));
     });
+}
+
+#[test]
+fn streams_may_outlive_their_loop() {
+    let (event_loop, script) = script::scripted_and_script();
+    let (here, _there) = script.stream_pair();
+    let inner = event_loop.clone();
+    let opening = async move {
+        let (_, protocol) = inner.connect_endpoint(StreamReaderProtocol::default, here).await.unwrap();
+        protocol.borrow().streams().unwrap()
+    };
+    let (mut reader, writer) = event_loop.run_until_complete(opening).unwrap();
+    event_loop.close().unwrap();
+    assert!(reader.read(1).now_or_never().is_none(), "nothing comes any more");
+    writer.write("nowhere");
+    assert!(writer.is_closing());
+    drop((reader, writer));
 }
 
 #[cfg(unix)]
