@@ -6,40 +6,48 @@ use asyncio_tasks::TimeoutError;
 use std::fmt;
 use std::rc::Rc;
 
-/// The limit of one operation. Its time runs from when it first has to wait.
+/// The limit of one operation. It is settled, and its time begins to run, when the operation first has to wait.
 #[derive(Debug, Default)]
-pub(crate) struct TimeLimit {
-    timer: Option<Timer>,
+pub(crate) enum TimeLimit {
+    #[default]
+    Unsettled,
+    Never,
+    At(Timer),
 }
 
-struct Timer {
+pub(crate) struct Timer {
     event_loop: EventLoop,
     when: i64,
     key: TimerKey,
 }
 
 impl TimeLimit {
-    /// Called each time before the operation waits, with the limit that it has.
+    /// Called each time before the operation waits, with the limit of its kind.
     ///
     /// # Errors
     ///
     /// [`TimeoutError`] if it has waited for long enough.
     #[inline]
     pub(crate) fn check(&mut self, connected: &Rc<Connected>, limit: Option<Delay>) -> Result<(), TimeoutError> {
-        limit.map_or(Ok(()), |delay| self.check_timer(connected, delay))
+        match self {
+            Self::Never => Ok(()),
+            Self::At(timer) if timer.event_loop.nanos() < timer.when => Ok(()),
+            Self::At(_) => Err(TimeoutError::default()),
+            Self::Unsettled => self.settle(connected, limit),
+        }
     }
 
-    fn check_timer(&mut self, connected: &Rc<Connected>, delay: Delay) -> Result<(), TimeoutError> {
-        if delay.is_now() {
-            return Err(TimeoutError::default());
-        }
-        if let Some(timer) = &self.timer {
-            return if timer.event_loop.nanos() < timer.when { Ok(()) } else { Err(TimeoutError::default()) };
-        }
-        let event_loop = get_running_loop();
-        let when = event_loop.nanos().saturating_add(delay.as_nanos());
-        let key = event_loop.schedule_at(when, connected.clone());
-        self.timer = Some(Timer { event_loop, when, key });
+    fn settle(&mut self, connected: &Rc<Connected>, limit: Option<Delay>) -> Result<(), TimeoutError> {
+        *self = match limit {
+            None => Self::Never,
+            Some(delay) if delay.is_now() => return Err(TimeoutError::default()),
+            Some(delay) => {
+                let event_loop = get_running_loop();
+                let when = event_loop.nanos().saturating_add(delay.as_nanos());
+                let key = event_loop.schedule_at(when, connected.clone());
+                Self::At(Timer { event_loop, when, key })
+            }
+        };
         Ok(())
     }
 }
