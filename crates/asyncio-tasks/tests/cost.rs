@@ -2,7 +2,7 @@
 
 use asyncio_loop::{EventLoop, get_running_loop};
 use asyncio_tasks::{Future as LoopFuture, LoopTasksExt as _, create_task, sleep, timeout, yield_now};
-use asyncio_testing::{CountingAllocator, ScriptedDriver, VirtualClock, count_allocations};
+use asyncio_testing::{AllocationCounts, CountingAllocator, ScriptedDriver, VirtualClock, count_allocations};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
@@ -20,7 +20,11 @@ fn event_loop() -> EventLoop {
 
 /// How many allocations `ROUNDS` of `round` make inside a task, and all that runs beside it, once as many have warmed all
 /// up.
-fn allocations(mut round: impl AsyncFnMut() + 'static) -> u64 {
+fn allocations(round: impl AsyncFnMut() + 'static) -> u64 {
+    counted(round).allocations
+}
+
+fn counted(mut round: impl AsyncFnMut() + 'static) -> AllocationCounts {
     let event_loop = event_loop();
     let done = Rc::new(Cell::new(0));
     let count = done.clone();
@@ -39,7 +43,7 @@ fn allocations(mut round: impl AsyncFnMut() + 'static) -> u64 {
     let ((), counts) = count_allocations(|| rounds(2 * ROUNDS));
     event_loop.set_exception_handler(|_, _| ());
     event_loop.close().unwrap();
-    counts.allocations
+    counts
 }
 
 #[test]
@@ -167,4 +171,19 @@ fn waits_that_overlap_for_ever_do_not_grow() {
     assert!(counts.growth_bytes() < 5000, "{} bytes grew", counts.growth_bytes());
     event_loop.set_exception_handler(|_, _| ());
     event_loop.close().unwrap();
+}
+
+#[test]
+fn waits_that_move_from_task_to_task_leave_nothing_behind() {
+    let counts = counted(async || {
+        let begins = create_task(async {
+            let (short, long) = (Box::pin(sleep(1)), Box::pin(sleep(5)));
+            match futures_util::future::select(short, long).await {
+                futures_util::future::Either::Left(((), long)) => long,
+                futures_util::future::Either::Right(_) => unreachable!("the other one is shorter"),
+            }
+        });
+        begins.await.unwrap().await;
+    });
+    assert!(counts.growth_bytes() < 1024, "{} bytes in {ROUNDS} rounds", counts.growth_bytes());
 }
