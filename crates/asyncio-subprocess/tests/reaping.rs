@@ -169,7 +169,7 @@ fn a_loop_that_is_closed_gives_the_children_of_its_threads_away() {
 
 #[test]
 fn loops_in_any_thread_at_once() {
-    // sem. 268. `asyncio_subprocess_children` says how many there are in all: 5,000 in a deep run.
+    // sem. 268. `ASYNCIO_DEEP_CHILDREN` says how many there are in all: 5,000 in a deep run.
     let wanted = std::env::var("ASYNCIO_DEEP_CHILDREN").ok().and_then(|text| text.parse().ok()).unwrap_or(400);
     let mut foreign: Vec<_> =
         (0..8).map(|code| (code, Command::new("sh").args(["-c", &format!("exit {code}")]).spawn().unwrap())).collect();
