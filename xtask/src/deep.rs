@@ -1,4 +1,5 @@
-//! `deep`: loom models of what crosses threads, and the tests of the lower floors under sanitizers. Not part of `ci`: it takes minutes.
+//! `deep`: loom models of what crosses threads, the tests of the lower floors under sanitizers, and thousands of child processes. Not part
+//! of `ci`: it takes minutes.
 //!
 //! Sanitizers need a nightly toolchain, and ThreadSanitizer needs the sources of std beside it: it must see the synchronisation inside
 //! std's locks and channels, or it would report what they order, so std is built with it. AddressSanitizer takes std as it comes. What the
@@ -39,14 +40,15 @@ pub(crate) fn run(workspace: &Workspace, what: &str) -> Result<bool, Error> {
         "loom" => ci::run_one("loom", workspace, loom),
         "asan" => ci::run_one("asan", workspace, asan),
         "tsan" => ci::run_one("tsan", workspace, tsan),
-        _ => Err(format!("no such check: {what} (loom, asan and tsan are)").into()),
+        "children" => ci::run_one("children", workspace, children),
+        _ => Err(format!("no such check: {what} (loom, asan, tsan and children are)").into()),
     }
 }
 
 /// Runs all of them; `false` if one failed.
 pub(crate) fn run_all(workspace: &Workspace) -> Result<bool, Error> {
     let mut all_passed = true;
-    for what in ["loom", "asan", "tsan"] {
+    for what in ["loom", "asan", "tsan", "children"] {
         all_passed &= run(workspace, what)?;
     }
     Ok(all_passed)
@@ -64,6 +66,13 @@ fn loom(workspace: &Workspace) -> Result<Report, Error> {
         report.merge(count_tests(&mut command)?);
     }
     Ok(report)
+}
+
+/// As many child processes as nobody wants to wait for in each run.
+fn children(workspace: &Workspace) -> Result<Report, Error> {
+    let mut command = workspace.cargo();
+    command.args(["test", "--release", "--package", "asyncio-subprocess", "--test", "reaping", "loops_in_any_thread"]);
+    count_tests(command.env("ASYNCIO_DEEP_CHILDREN", "5000"))
 }
 
 fn asan(workspace: &Workspace) -> Result<Report, Error> {

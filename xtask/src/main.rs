@@ -98,7 +98,7 @@ cargo xtask <command>
   conformance [--cases FILE…]
                         programs on our API and on CPython's: those of the project, or those in other files
   semantics [--update]  which tests cite which statement; --update writes them into the table
-  deep [loom|asan|tsan] models of what crosses threads; tests under sanitizers (needs a nightly toolchain)
+  deep [loom|asan|tsan|children] models of what crosses threads; tests under sanitizers (needs a nightly toolchain); 5,000 children
   msrv                  compiles the crates with the oldest supported Rust (needs rustup)
   done <result…>        fails unless each result of CI's jobs is `success`
   <stage>               one stage of ci: lint, tidy, parity, test, alone, doc, examples …";

@@ -12,9 +12,6 @@ use std::time::Duration;
 pub(crate) struct Asyncio;
 
 impl Peer for Asyncio {
-    /// A floor that does not stand yet. (The `xthread*` workloads and `callsoon` are done by callbacks.)
-    const UNSUPPORTED: &[&str] = &["subproc_seq", "subproc_conc"];
-
     type Join<T: 'static> = Task<T>;
     type Sender<T: 'static> = Sender<T>;
     type Receiver<T: 'static> = Receiver<T>;
@@ -104,5 +101,10 @@ impl Peer for Asyncio {
     fn blocking(job: impl FnOnce() + Send + 'static) -> impl Future<Output = ()> + 'static {
         let running = asyncio::get_running_loop().run_in_executor(None, job).expect("nobody shuts the executor down");
         async move { running.await.expect("nobody cancels it") }
+    }
+
+    async fn run_true() -> bool {
+        let Ok(child) = asyncio::create_subprocess_exec("/bin/true", [] as [&str; 0]).await else { return false };
+        child.wait().await.is_ok_and(|status| status.success())
     }
 }

@@ -17,7 +17,7 @@
 
 use crate::{
     Address, ConnectOptions, DatagramEndpoint, DatagramOptions, Event, Interest, ListenOptions, ListenerEndpoint,
-    LoopTime, Mode, OsSocket, StreamEndpoint, Token,
+    LoopTime, Mode, OsPipe, OsSocket, PipeEnd, StreamEndpoint, Token,
 };
 use std::fmt;
 use std::io;
@@ -142,6 +142,22 @@ pub trait Driver: fmt::Debug {
     /// `InvalidInput` if it is not a datagram socket; otherwise as [`adopt_stream`](Driver::adopt_stream).
     fn adopt_datagram(&mut self, socket: OsSocket) -> io::Result<Box<dyn DatagramEndpoint>> {
         no_sockets(socket)
+    }
+
+    /// Makes an endpoint of one end of a pipe, a FIFO, a terminal, another character device, or of a stream socket of which one
+    /// direction is used. It is closed with the endpoint, or by this call if that fails.
+    ///
+    /// Nobody who shares the descriptor finds it non-blocking when the endpoint is gone, nor before that, if the system has any
+    /// other way: on Linux it stays blocking for them, unless it is a FIFO with a name, or a device other than a terminal.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is something else (a regular file, a directory); `Unsupported`, the default, by a driver that has no
+    /// pipes of the system.
+    fn adopt_pipe(&mut self, pipe: OsPipe, end: PipeEnd) -> io::Result<Box<dyn StreamEndpoint>> {
+        let _ = end;
+        drop(pipe);
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this driver has no pipes of the system"))
     }
 }
 

@@ -63,6 +63,24 @@ pub trait StreamEndpoint: fmt::Debug {
     ///
     /// `NotConnected` if there is none.
     fn peer_addr(&self) -> io::Result<Address>;
+
+    /// Which end of a pipe this is. `None`, the default, where bytes move both ways.
+    ///
+    /// An end to write to receives nothing at all once its readers are gone, and answers `WouldBlock` until then. An end to
+    /// read from may have more when it has given less than it was asked for.
+    fn pipe_end(&self) -> Option<PipeEnd> {
+        None
+    }
+}
+
+/// The end of a pipe that somebody holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a pipe has two ends")]
+pub enum PipeEnd {
+    /// Bytes come out.
+    Read,
+    /// Bytes go in.
+    Write,
 }
 
 /// A place where streams arrive.

@@ -10,12 +10,15 @@ mod token;
 
 pub use driver::{Capabilities, Deadline, Driver, Notify, Source, TimeHold};
 pub use endpoint::{
-    Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, StreamEndpoint,
+    Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, PipeEnd,
+    StreamEndpoint,
 };
 pub use readiness::{Event, Interest, Mode, Readiness};
 pub use signals::{Signal, SignalAction, SignalError, SignalWatch, raise_default, signal_action, watch_signal};
 #[cfg(target_os = "linux")]
 pub use sys::EpollDriver;
-pub use sys::{OsSocket, PollingDriver, fork_generation, interface_index, is_exhaustion, new_driver};
+#[cfg(unix)]
+pub use sys::{ChildSetup, child_watch, send_signal, send_signal_to_group, wait_for_child_blocking};
+pub use sys::{OsPipe, OsSocket, PollingDriver, fork_generation, interface_index, is_exhaustion, new_driver};
 pub use time::LoopTime;
 pub use token::{Slots, Token};

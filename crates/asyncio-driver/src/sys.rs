@@ -5,6 +5,13 @@
 //!
 //! Absent on purpose: policy. What a signal or a ready socket means is decided upstairs.
 
+#[cfg(unix)]
+#[path = "sys/child_unix.rs"]
+mod child;
+#[cfg(unix)]
+#[cfg_attr(target_os = "linux", path = "sys/child_watch_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "sys/child_watch_unix.rs")]
+mod child_watch;
 #[cfg_attr(target_os = "linux", path = "sys/clock_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "sys/clock_std.rs")]
 pub(crate) mod clock;
@@ -22,12 +29,18 @@ mod fork;
 #[cfg_attr(unix, path = "sys/interface_unix.rs")]
 #[cfg_attr(not(unix), path = "sys/interface_none.rs")]
 mod interface;
+#[cfg_attr(unix, path = "sys/os_pipe_unix.rs")]
+#[cfg_attr(windows, path = "sys/os_pipe_windows.rs")]
+mod os_pipe;
 #[cfg_attr(unix, path = "sys/os_socket_unix.rs")]
 #[cfg_attr(windows, path = "sys/os_socket_windows.rs")]
 mod os_socket;
 #[cfg_attr(unix, path = "sys/os_source_unix.rs")]
 #[cfg_attr(windows, path = "sys/os_source_windows.rs")]
 mod os_source;
+#[cfg_attr(unix, path = "sys/pipe_unix.rs")]
+#[cfg_attr(windows, path = "sys/pipe_windows.rs")]
+mod pipe;
 mod poller;
 #[cfg_attr(unix, path = "sys/poller_waker_unix.rs")]
 #[cfg_attr(windows, path = "sys/poller_waker_windows.rs")]
@@ -48,10 +61,15 @@ mod socket_os;
 #[cfg_attr(not(target_os = "linux"), path = "sys/default_polling.rs")]
 mod default;
 
+#[cfg(unix)]
+pub use child::{ChildSetup, send_signal, send_signal_to_group, wait_for_child_blocking};
+#[cfg(unix)]
+pub use child_watch::child_watch;
 pub use default::new_driver;
 #[cfg(target_os = "linux")]
 pub use epoll::EpollDriver;
 pub use fork::fork_generation;
 pub use interface::interface_index;
+pub use os_pipe::OsPipe;
 pub use os_socket::{OsSocket, is_exhaustion};
 pub use poller::PollingDriver;

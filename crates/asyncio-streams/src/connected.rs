@@ -34,6 +34,8 @@ pub(crate) struct Connected {
     is_eof_written: Cell<bool>,
     /// Nobody reads any more: what arrives is dropped.
     is_abandoned: Cell<bool>,
+    /// There is no other half.
+    is_one_way: Cell<bool>,
     /// The halves were handed out.
     are_streams_taken: Cell<bool>,
     /// Few connections have any.
@@ -63,6 +65,7 @@ impl Connected {
             is_writing_paused: Cell::new(false),
             is_eof_written: Cell::new(false),
             is_abandoned: Cell::new(false),
+            is_one_way: Cell::new(false),
             are_streams_taken: Cell::new(false),
             timeouts: OnceCell::new(),
             flushes: Cell::new((0, (0, 0))),
@@ -135,8 +138,18 @@ impl Connected {
         self.reader.wake_next();
     }
 
-    /// The reader is gone. What arrives is dropped, so that the connection still notices its end.
+    /// The transport is one end of a pipe.
+    pub(crate) fn note_one_way(&self) {
+        self.is_one_way.set(true);
+    }
+
+    /// The reader is gone. What arrives is dropped, so that the connection still notices its end; a pipe is closed.
     pub(crate) fn abandon_reading(&self) {
+        if self.is_one_way.get()
+            && let Some(transport) = self.transport()
+        {
+            return transport.close();
+        }
         self.is_abandoned.set(true);
         let resumes = self.look(|buffer| {
             buffer.clear();

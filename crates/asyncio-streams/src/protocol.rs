@@ -43,6 +43,24 @@ impl StreamReaderProtocol {
         Self { connected: Connected::new(limit), accept: Some(accept) }
     }
 
+    /// A protocol of one end of a pipe, which is closed when its only half is dropped.
+    pub(crate) fn one_way(limit: usize) -> Self {
+        let this = Self::new(limit);
+        this.connected.note_one_way();
+        this
+    }
+
+    /// The only half of a pipe to read from.
+    pub(crate) fn reader(&self) -> StreamReader {
+        StreamReader::of(self.connected.clone())
+    }
+
+    /// The only half of a pipe to write to; `None` before `connection_made`.
+    pub(crate) fn writer(&self) -> Option<StreamWriter> {
+        let transport = self.connected.transport()?.clone();
+        Some(StreamWriter::new(self.connected.clone(), transport))
+    }
+
     /// The two halves of the stream. What has arrived before is there to be read.
     ///
     /// `None` before `connection_made`, and if they were taken already.

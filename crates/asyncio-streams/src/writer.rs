@@ -176,7 +176,7 @@ impl StreamWriter {
     ///
     /// [`StreamWriter.can_write_eof`](https://docs.python.org/3/library/asyncio-stream.html#asyncio.StreamWriter.can_write_eof). Same.
     #[must_use]
-    pub const fn can_write_eof(&self) -> bool {
+    pub fn can_write_eof(&self) -> bool {
         self.transport.can_write_eof()
     }
 

@@ -16,6 +16,9 @@ mod futures_traits;
 mod hyper_traits;
 #[path = "suite/opening.rs"]
 mod opening;
+#[cfg(unix)]
+#[path = "suite/os_pipes.rs"]
+mod os_pipes;
 #[path = "suite/reading.rs"]
 mod reading;
 #[path = "suite/servers.rs"]

@@ -25,7 +25,7 @@ use crate::peer::Peer;
 use crate::protocol::ProtocolRef;
 use crate::server::ServerClient;
 use crate::transport::Transport;
-use asyncio_driver::{Interest, Mode, Readiness, Source, StreamEndpoint};
+use asyncio_driver::{Interest, Mode, PipeEnd, Readiness, Source, StreamEndpoint};
 use asyncio_loop::{EventLoop, ExceptionContext, ReadySource, Runnable, SourceKey, Step};
 use std::cell::{BorrowMutError, Cell, RefCell};
 use std::fmt;
@@ -96,6 +96,19 @@ impl Flag {
     const WRITING_PAUSED: Self = Self(1 << 10);
     /// A place at the marks was passed while the protocol could not be told.
     const FLOW_UNTOLD: Self = Self(1 << 11);
+    /// The endpoint is the end of a pipe from which is read.
+    pub(crate) const READ_END: Self = Self(1 << 12);
+    /// The endpoint is the end of a pipe to which is written.
+    pub(crate) const WRITE_END: Self = Self(1 << 13);
+
+    /// Whether the endpoint is one end of a pipe.
+    fn of_pipe(endpoint: &dyn StreamEndpoint) -> u16 {
+        match endpoint.pipe_end() {
+            None => 0,
+            Some(PipeEnd::Read) => Self::READ_END.0,
+            Some(PipeEnd::Write) => Self::WRITE_END.0,
+        }
+    }
 }
 
 /// Why a protocol was not called, or did not come back.
@@ -124,7 +137,7 @@ impl Connection {
             error: Cell::new(None),
             peer,
             server: Cell::new(server),
-            flags: Cell::new(Flag::BEGINNING.0),
+            flags: Cell::new(Flag::BEGINNING.0 | Flag::of_pipe(&*endpoint)),
             life: Cell::new(Life::Open),
             lost_writes: Cell::new(0),
         });
@@ -142,6 +155,11 @@ impl Connection {
 
     pub(crate) fn has(&self, flag: Flag) -> bool {
         self.flags.get() & flag.0 != 0
+    }
+
+    /// Whether the endpoint is one end of a pipe.
+    pub(crate) fn is_pipe(&self) -> bool {
+        self.has(Flag::READ_END) || self.has(Flag::WRITE_END)
     }
 
     fn put(&self, flag: Flag, value: bool) {

@@ -7,7 +7,7 @@ use crate::host::{Host, IntoHost};
 use crate::peer::Peer;
 use crate::protocol::{IntoProtocol, ProtocolRef};
 use crate::transport::Transport;
-use asyncio_driver::{Address, ConnectOptions, OsSocket, StreamEndpoint};
+use asyncio_driver::{Address, ConnectOptions, OsPipe, OsSocket, PipeEnd, StreamEndpoint};
 use asyncio_executor::AddressFamily;
 use asyncio_loop::{Delay, EventLoop, IntoDelay};
 use asyncio_tasks::LoopTasksExt as _;
@@ -48,6 +48,7 @@ enum Target {
     /// A path, or an abstract name.
     Unix(Address),
     Socket(OsSocket),
+    Pipe(OsPipe, PipeEnd),
     Endpoint(Box<dyn StreamEndpoint>),
 }
 
@@ -91,6 +92,18 @@ impl<'a, P: 'static> CreateConnection<'a, P> {
         P: IntoProtocol<M>,
     {
         Self::new(event_loop, factory, Target::Socket(socket))
+    }
+
+    pub(crate) fn of_pipe<M>(
+        event_loop: &EventLoop,
+        factory: impl FnOnce() -> P + 'a,
+        pipe: OsPipe,
+        end: PipeEnd,
+    ) -> Self
+    where
+        P: IntoProtocol<M>,
+    {
+        Self::new(event_loop, factory, Target::Pipe(pipe, end))
     }
 
     pub(crate) fn of_endpoint<M>(
@@ -158,6 +171,7 @@ impl<'a, P: 'static> CreateConnection<'a, P> {
                 let peer = peer_of(&*endpoint);
                 (endpoint, peer)
             }
+            Target::Pipe(pipe, end) => (event_loop.with_driver(|driver| driver.adopt_pipe(pipe, end))?, Peer::Unknown),
             Target::Endpoint(endpoint) => {
                 let peer = peer_of(&*endpoint);
                 (endpoint, peer)

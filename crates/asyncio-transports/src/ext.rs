@@ -5,7 +5,7 @@ use crate::create_server::{CreateServer, factory_of};
 use crate::host::{IntoHost, IntoHosts};
 use crate::protocol::IntoProtocol;
 use crate::unix::{CreateUnixServer, IntoUnixAddress};
-use asyncio_driver::{OsSocket, StreamEndpoint};
+use asyncio_driver::{OsPipe, OsSocket, PipeEnd, StreamEndpoint};
 use asyncio_loop::EventLoop;
 
 mod sealed {
@@ -160,6 +160,53 @@ pub trait LoopTransportsExt: sealed::Sealed {
     where
         P: IntoProtocol<M>;
 
+    /// Receives from a pipe, a FIFO, a terminal, another character device, or a stream socket. Await it.
+    ///
+    /// The transport owns `pipe` from then on. Whoever shares it, as a shell shares its terminal with what it starts, finds it as
+    /// it was: on Linux it never stops to block for them, save for FIFOs with a name and devices other than terminals, which
+    /// are put back when the transport is gone; elsewhere all are. At the end of the input the protocol's `eof_received` is
+    /// called, and then, whatever that says, `connection_lost`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a regular file or a directory, which would always be ready: read those by
+    /// [`to_thread`](asyncio_executor::to_thread). `Unsupported` on Windows.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.connect_read_pipe`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.connect_read_pipe). Differs:
+    /// asyncio leaves a terminal non-blocking for everybody who shares it.
+    fn connect_read_pipe<'a, P, M>(
+        &self,
+        factory: impl FnOnce() -> P + 'a,
+        pipe: impl Into<OsPipe>,
+    ) -> CreateConnection<'a, P>
+    where
+        P: IntoProtocol<M>;
+
+    /// Sends into a pipe, a FIFO, a terminal, another character device, or a stream socket; otherwise as
+    /// [`connect_read_pipe`](Self::connect_read_pipe).
+    ///
+    /// The protocol is told by `connection_lost` when nobody reads any more, also if nothing is written: with `BrokenPipe` if
+    /// something waits to be sent, with `None` otherwise. `write_eof` closes. Of the protocol's other methods only
+    /// `connection_made`, `pause_writing` and `resume_writing` are called.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect_read_pipe`](Self::connect_read_pipe).
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.connect_write_pipe`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.connect_write_pipe). Differs:
+    /// what a socket's peer sends is left alone, where asyncio takes it for its end; and a terminal as above.
+    fn connect_write_pipe<'a, P, M>(
+        &self,
+        factory: impl FnOnce() -> P + 'a,
+        pipe: impl Into<OsPipe>,
+    ) -> CreateConnection<'a, P>
+    where
+        P: IntoProtocol<M>;
+
     /// Makes a transport of a connected endpoint of this loop's driver: for drivers of one's own, and for pairs in memory.
     ///
     /// # Errors
@@ -257,6 +304,28 @@ impl LoopTransportsExt for EventLoop {
         P: IntoProtocol<M>,
     {
         CreateConnection::of_socket(self, factory, socket.into())
+    }
+
+    fn connect_read_pipe<'a, P, M>(
+        &self,
+        factory: impl FnOnce() -> P + 'a,
+        pipe: impl Into<OsPipe>,
+    ) -> CreateConnection<'a, P>
+    where
+        P: IntoProtocol<M>,
+    {
+        CreateConnection::of_pipe(self, factory, pipe.into(), PipeEnd::Read)
+    }
+
+    fn connect_write_pipe<'a, P, M>(
+        &self,
+        factory: impl FnOnce() -> P + 'a,
+        pipe: impl Into<OsPipe>,
+    ) -> CreateConnection<'a, P>
+    where
+        P: IntoProtocol<M>,
+    {
+        CreateConnection::of_pipe(self, factory, pipe.into(), PipeEnd::Write)
     }
 
     fn connect_endpoint<'a, P, M>(

@@ -18,6 +18,8 @@ pub enum ExtraInfo {
     Address(Address),
     /// The socket.
     Socket(TransportSocket),
+    /// The pipe, of which a duplicate can be had.
+    Pipe(TransportSocket),
 }
 
 /// The socket of a transport, for options and the like. It cannot be closed or made blocking by this.

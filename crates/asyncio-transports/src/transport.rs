@@ -2,7 +2,7 @@
 //!
 //! Absent on purpose: behaviour. It is in `connection`.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Flag};
 use crate::extra_info::{ExtraInfo, TransportSocket};
 use crate::flow_control::WriteLimits;
 use crate::protocol::{IntoProtocol, ProtocolRef};
@@ -16,6 +16,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 /// One end of a connection. Cheap to clone; all clones are the same transport.
+///
+/// One end of a pipe is a transport, too, on which bytes move one way only: what belongs to the other way does nothing, or
+/// says so.
 ///
 /// Made by the loop's methods and given to [`Protocol::connection_made`](crate::Protocol::connection_made). Dropping all
 /// handles does not close the connection: the loop owns it until it is lost, or the loop is closed.
@@ -45,7 +48,7 @@ impl Transport {
     ///
     /// # Panics
     ///
-    /// After [`write_eof`](Self::write_eof).
+    /// After [`write_eof`](Self::write_eof), and on a pipe that is read from.
     ///
     /// # asyncio
     ///
@@ -62,7 +65,7 @@ impl Transport {
     ///
     /// # Panics
     ///
-    /// After [`write_eof`](Self::write_eof).
+    /// After [`write_eof`](Self::write_eof), and on a pipe that is read from.
     ///
     /// # asyncio
     ///
@@ -79,7 +82,7 @@ impl Transport {
     ///
     /// # Panics
     ///
-    /// After [`write_eof`](Self::write_eof).
+    /// After [`write_eof`](Self::write_eof), and on a pipe that is read from.
     ///
     /// # asyncio
     ///
@@ -101,11 +104,11 @@ impl Transport {
     }
 
     /// Finishes sending once all that was written has left. The peer sees the end; receiving goes on. A second call does
-    /// nothing, nor does one on a transport that is closing.
+    /// nothing, nor does one on a transport that is closing. On a pipe it is [`close`](Self::close).
     ///
     /// # Errors
     ///
-    /// What the system says, mostly that the peer is gone (`NotConnected`).
+    /// What the system says, mostly that the peer is gone (`NotConnected`). `Unsupported` on a pipe that is read from.
     ///
     /// # asyncio
     ///
@@ -114,10 +117,10 @@ impl Transport {
         self.0.write_eof()
     }
 
-    /// Whether [`write_eof`](Self::write_eof) is possible.
+    /// Whether [`write_eof`](Self::write_eof) is possible: not on a pipe that is read from.
     #[must_use]
-    pub const fn can_write_eof(&self) -> bool {
-        true
+    pub fn can_write_eof(&self) -> bool {
+        !self.0.has(Flag::READ_END)
     }
 
     /// Stops receiving at once, sends all that was written, and then ends the connection: the protocol is told by
@@ -228,7 +231,7 @@ impl Transport {
         self.0.event_loop().clone()
     }
 
-    /// What asyncio knows under a name: `"peername"`, `"sockname"`, `"socket"`. `None` if there is no such thing.
+    /// What asyncio knows under a name: `"peername"`, `"sockname"`, `"socket"`, `"pipe"`. `None` if there is no such thing.
     ///
     /// # asyncio
     ///
@@ -239,7 +242,8 @@ impl Transport {
         match name {
             "peername" => self.peername().map(ExtraInfo::Address),
             "sockname" => self.sockname().map(ExtraInfo::Address),
-            "socket" => Some(ExtraInfo::Socket(self.socket())),
+            "pipe" => self.0.is_pipe().then(|| ExtraInfo::Pipe(self.socket())),
+            "socket" => (!self.0.is_pipe()).then(|| ExtraInfo::Socket(self.socket())),
             _ => None,
         }
     }

@@ -14,6 +14,9 @@ mod in_memory;
 #[path = "suite/life.rs"]
 mod life;
 #[cfg(unix)]
+#[path = "suite/os_pipes.rs"]
+mod os_pipes;
+#[cfg(unix)]
 #[path = "suite/os_sockets.rs"]
 mod os_sockets;
 #[path = "suite/servers.rs"]

@@ -23,9 +23,15 @@ pub use asyncio_queue::{
 };
 pub use asyncio_streams::{
     FrameError, Frames, Framing, HandlerOutcome, IncompleteReadError, LimitOverrunError, Lines, OpenConnection,
-    ReadExactlyError, ReadLineError, ReadSize, ReadUntilError, Separators, StartServer, StartUnixServer, StreamFeeder,
-    StreamPair, StreamReader, StreamReaderProtocol, StreamWriter, copy, open_connection, open_connection_on,
-    open_unix_connection, start_server, start_server_on, start_unix_server,
+    OpenReadPipe, ReadExactlyError, ReadLineError, ReadSize, ReadUntilError, Separators, StartServer, StartUnixServer,
+    StreamFeeder, StreamPair, StreamReader, StreamReaderProtocol, StreamWriter, copy, open_connection,
+    open_connection_on, open_read_pipe, open_unix_connection, open_write_pipe, start_server, start_server_on,
+    start_unix_server,
+};
+#[cfg(unix)]
+pub use asyncio_subprocess::{
+    CalledProcessError, CompletedProcess, RunProcessError, SubprocessProtocol, SubprocessTransport,
+    create_subprocess_exec, create_subprocess_shell, run_process,
 };
 pub use asyncio_sync::{
     Barrier, BarrierStatistics, BoundedSemaphore, BrokenBarrierError, Condition, ConditionAcquire, ConditionGuard,
@@ -51,6 +57,8 @@ pub use asyncio_transports::{
 /// The extension traits that give a loop and its handle the methods of all floors. Nothing else.
 pub mod prelude {
     pub use asyncio_executor::LoopExecutorExt;
+    #[cfg(unix)]
+    pub use asyncio_subprocess::LoopSubprocessExt;
     pub use asyncio_tasks::{LoopHandleExt, LoopTasksExt};
     pub use asyncio_transports::LoopTransportsExt;
 }
@@ -61,13 +69,22 @@ pub mod threadsafe {
     pub use asyncio_sync::threadsafe::{Event, EventWait, Semaphore, SemaphoreAcquire, SemaphorePermit};
 }
 
+/// Child processes: what they are started with, and what they are then.
+#[cfg(unix)]
+pub mod subprocess {
+    pub use asyncio_subprocess::{
+        Connected, CreateSubprocess, DEVNULL, INHERIT, PIPE, Process, STDOUT, Stdio, ToCompletion, WithProtocol,
+        WithStreams,
+    };
+}
+
 /// What a loop stands on: for those who choose a driver, or write one.
 pub mod driver {
     #[cfg(target_os = "linux")]
     pub use asyncio_driver::EpollDriver;
     pub use asyncio_driver::{
         Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
-        ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsSocket, PollingDriver, Readiness, Source,
-        StreamEndpoint, Token, new_driver,
+        ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsPipe, OsSocket, PipeEnd, PollingDriver, Readiness,
+        Source, StreamEndpoint, Token, new_driver,
     };
 }

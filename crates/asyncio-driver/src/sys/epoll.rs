@@ -12,10 +12,11 @@
 
 use super::epoll_millis::MillisBuffer;
 use super::eventfd::EventFd;
-use super::{clock, os_source, socket};
+use super::{clock, os_source, pipe, socket};
 use crate::{
     Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
-    ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsSocket, Readiness, Source, StreamEndpoint, Token,
+    ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsPipe, OsSocket, PipeEnd, Readiness, Source,
+    StreamEndpoint, Token,
 };
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
@@ -170,6 +171,10 @@ impl Driver for EpollDriver {
 
     fn adopt_datagram(&mut self, socket: OsSocket) -> io::Result<Box<dyn DatagramEndpoint>> {
         Ok(Box::new(socket::KernelDatagram::adopt(socket)?))
+    }
+
+    fn adopt_pipe(&mut self, pipe: OsPipe, end: PipeEnd) -> io::Result<Box<dyn StreamEndpoint>> {
+        pipe::adopt(pipe, end)
     }
 }
 

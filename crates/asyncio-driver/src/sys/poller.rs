@@ -12,10 +12,11 @@
 #![expect(unsafe_code, reason = "`polling` asks its caller to remove a source before closing it")]
 
 use super::poller_waker::Waker;
-use super::{clock, os_source, socket};
+use super::{clock, os_source, pipe, socket};
 use crate::{
     Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
-    ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsSocket, Readiness, Source, StreamEndpoint, Token,
+    ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsPipe, OsSocket, PipeEnd, Readiness, Source,
+    StreamEndpoint, Token,
 };
 use polling::{Events, PollMode, Poller};
 use std::collections::BTreeMap;
@@ -211,6 +212,10 @@ impl Driver for PollingDriver {
 
     fn adopt_datagram(&mut self, socket: OsSocket) -> io::Result<Box<dyn DatagramEndpoint>> {
         Ok(Box::new(socket::KernelDatagram::adopt(socket)?))
+    }
+
+    fn adopt_pipe(&mut self, pipe: OsPipe, end: PipeEnd) -> io::Result<Box<dyn StreamEndpoint>> {
+        pipe::adopt(pipe, end)
     }
 }
 

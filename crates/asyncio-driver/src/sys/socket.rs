@@ -312,7 +312,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match operation() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -321,7 +321,7 @@ fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<
     }
 }
 
-fn uninitialised(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+pub(super) fn uninitialised(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
     // SAFETY: the same memory with fewer promises; `socket2` promises to write nothing uninitialised into it.
     unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) }
 }

@@ -9,6 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 /// A write to a dead peer is an error and not a signal.
 pub(super) const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
 
+/// What poll(2) says of a socket whose peer sends no more.
+pub(super) const POLL_HALF_CLOSED: libc::c_short = libc::POLLRDHUP;
+
 /// An accepted socket has the listener's `TCP_NODELAY` and keep-alive (`sk_clone_lock` in the kernel's `net/core/sock.c`).
 pub(super) const ACCEPTED_INHERIT_OPTIONS: bool = true;
 

@@ -8,6 +8,9 @@ use std::mem::MaybeUninit;
 /// A write to a dead peer is an error and not a signal.
 pub(super) const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
 
+/// Not all of them can tell of a socket whose peer sends no more before something is read.
+pub(super) const POLL_HALF_CLOSED: libc::c_short = 0;
+
 /// Not on all of them.
 pub(super) const ACCEPTED_INHERIT_OPTIONS: bool = false;
 

@@ -25,15 +25,17 @@ impl Connection {
     /// Whether what arrives may be handed out.
     pub(super) fn may_receive(&self) -> bool {
         const NONE_OF: u16 = Flag::READING_PAUSED.0 | Flag::EOF_RECEIVED.0;
-        self.life.get() <= Life::Failed && self.flags.get() & NONE_OF == 0
+        // An end to write to is watched for its readers' leaving, which the driver must not report again and again.
+        let is_watched = self.shared.has_edges || !self.has(Flag::WRITE_END);
+        self.life.get() <= Life::Failed && self.flags.get() & NONE_OF == 0 && is_watched
     }
 
     pub(crate) fn is_reading(&self) -> bool {
-        self.life.get() == Life::Open && self.may_receive()
+        self.life.get() == Life::Open && self.may_receive() && !self.has(Flag::WRITE_END)
     }
 
     pub(crate) fn pause_reading(self: &Rc<Self>) {
-        if self.life.get() > Life::Failed || self.has(Flag::READING_PAUSED) {
+        if self.life.get() > Life::Failed || self.has(Flag::READING_PAUSED) || self.has(Flag::WRITE_END) {
             return;
         }
         self.put(Flag::READING_PAUSED, true);
@@ -59,6 +61,9 @@ impl Connection {
         if !self.has(Flag::READABLE) || !self.may_receive() {
             return;
         }
+        if self.has(Flag::WRITE_END) {
+            return self.look_for_reader();
+        }
         let protocol = self.protocol();
         let outcome = match &protocol.0 {
             Kind::Buffered(buffered) => self.receive_into(&protocol, buffered),
@@ -79,6 +84,19 @@ impl Connection {
         }
     }
 
+    /// Ends the connection if nobody will read what is written.
+    fn look_for_reader(self: &Rc<Self>) {
+        let outcome = match self.endpoint.borrow_mut().as_deref_mut() {
+            Some(endpoint) => endpoint.recv(&mut [0]).map(drop),
+            None => return,
+        };
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.put(Flag::READABLE, false),
+            Err(error) => self.lose(Some(error)),
+            Ok(()) => self.lose((self.waiting_bytes() > 0).then(|| io::ErrorKind::BrokenPipe.into())),
+        }
+    }
+
     /// Takes another turn if there may be more.
     pub(super) fn receive_again(self: &Rc<Self>) {
         if self.has(Flag::READABLE) && self.may_receive() {
@@ -88,7 +106,9 @@ impl Connection {
 
     /// Decides after a receive whether there may be more.
     fn note_receipt(&self, is_short: bool) {
-        let is_empty = is_short && self.shared.reports_read_closed && !self.has(Flag::READ_CLOSED);
+        // A terminal gives a line at a time, whatever else is there.
+        let says_all = self.shared.reports_read_closed && !self.has(Flag::READ_END);
+        let is_empty = is_short && says_all && !self.has(Flag::READ_CLOSED);
         // A connection that has failed is read until the end, for no event may come any more.
         let is_known = self.life.get() == Life::Open && (is_empty || !self.shared.has_edges);
         if is_known {
@@ -162,8 +182,8 @@ impl Connection {
         match outcome {
             Err(fault) => self.lose(Some(fault.0)),
             Ok(_) if self.life.get() == Life::Failed => self.lose(self.error.take()),
-            Ok(true) => {}
-            Ok(false) => self.close(),
+            Ok(true) if !self.has(Flag::READ_END) => {}
+            Ok(_) => self.close(),
         }
     }
 }

@@ -82,9 +82,10 @@ impl Connection {
     ///
     /// # Panics
     ///
-    /// After `write_eof`.
+    /// After `write_eof`, and on a pipe that is read from.
     #[track_caller]
     pub(crate) fn may_write(&self) -> bool {
+        assert!(!self.has(Flag::READ_END), "`write` called on the end of a pipe to read from");
         assert!(!self.has(Flag::EOF_WRITTEN), "`write` called after `write_eof`");
         if self.life.get() == Life::Open {
             return true;
@@ -226,7 +227,8 @@ impl Connection {
     /// Sending has failed. What has arrived before is still handed out, unless nobody wants it.
     fn fail(self: &Rc<Self>, error: io::Error) {
         self.put(Flag::BLOCKED, false);
-        if self.life.get() == Life::Open && self.may_receive() && !self.has(Flag::BEGINNING) {
+        let may_have_input = self.may_receive() && !self.has(Flag::BEGINNING) && !self.has(Flag::WRITE_END);
+        if self.life.get() == Life::Open && may_have_input {
             self.life.set(Life::Failed);
             self.error.set(Some(error));
             self.put(Flag::READABLE, true);
@@ -261,6 +263,13 @@ impl Connection {
     }
 
     pub(crate) fn write_eof(self: &Rc<Self>) -> io::Result<()> {
+        if self.has(Flag::READ_END) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "this is the end of a pipe to read from"));
+        }
+        if self.has(Flag::WRITE_END) {
+            self.close();
+            return Ok(());
+        }
         if self.life.get() != Life::Open || self.has(Flag::EOF_WRITTEN) {
             return Ok(());
         }

@@ -14,6 +14,8 @@ mod executor;
 mod groups;
 mod locks;
 mod panics;
+#[cfg(unix)]
+mod processes;
 mod queues;
 mod runner;
 mod signals;
@@ -41,7 +43,7 @@ impl Done {
 type Part = (&'static str, fn() -> io::Result<Done>);
 
 /// From the ground up. A new floor adds its parts at the end.
-const PARTS: [Part; 16] = [
+const PARTS: &[Part] = &[
     ("callbacks", callbacks::tour),
     ("timers", timers::tour),
     ("descriptors", descriptors::tour),
@@ -58,6 +60,8 @@ const PARTS: [Part; 16] = [
     ("executor", executor::tour),
     ("queues", queues::tour),
     ("streams", streams::tour),
+    #[cfg(unix)]
+    ("processes", processes::tour),
 ];
 
 fn main() -> io::Result<()> {
