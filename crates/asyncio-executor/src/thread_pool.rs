@@ -408,11 +408,12 @@ impl Future for Over {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pool = &self.0;
+        let waker = cx.waker().clone(); // With nothing locked: what is cloned is not ours.
         {
             // Before the look, so that the last worker finds it.
             let mut roster = pool.roster();
-            if !roster.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                roster.waiting.push(cx.waker().clone());
+            if !roster.waiting.iter().any(|known| known.will_wake(&waker)) {
+                roster.waiting.push(waker);
             }
         }
         if !pool.hand_off.is_over() {
