@@ -172,11 +172,12 @@ impl<T> Slot<T> {
         // A call that nobody awaits any more does not hold virtual time by itself.
         let mut hold = None;
         let taken = poll_fn(|cx| {
+            let waker = cx.waker().clone(); // With nothing locked: what is cloned is not ours.
             let mut place = self.lock();
             if let Some(object) = place.object.take() {
                 return Poll::Ready(object);
             }
-            let old = place.waker.replace(cx.waker().clone());
+            let old = place.waker.replace(waker);
             drop(place);
             drop(old);
             hold.get_or_insert_with(|| get_running_loop().hold_time());

@@ -7,7 +7,7 @@
 //! Invariants:
 //! 1. The closure is run at most once; never after a cancellation that came before its start.
 //! 2. Whoever waits is always told: of the result, of the panic, or that the job was cancelled or dropped.
-//! 3. Nothing is locked while a waker is called, or a closure, result or panic is run or dropped.
+//! 3. Nothing is locked while a waker is called, cloned or dropped, or a closure, result or panic is run or dropped.
 //!
 //! Checked by loom models beside this file. Absent on purpose: threads.
 
@@ -387,13 +387,11 @@ where
     T: Send + 'static,
 {
     fn poll(&self, cx: &Context<'_>) -> Poll<Result<T, CancelledError>> {
+        let waker = cx.waker().clone(); // With nothing locked: what is cloned is not ours.
         let mut inner = self.lock();
         match &inner.stage {
             Stage::Queued(..) | Stage::Running => {
-                let old = match &inner.waker {
-                    Some(waker) if waker.will_wake(cx.waker()) => None,
-                    _ => inner.waker.replace(cx.waker().clone()),
-                };
+                let old = inner.waker.replace(waker);
                 drop(inner);
                 drop(old);
                 Poll::Pending

@@ -6,12 +6,14 @@
 //! 3. A job that was accepted runs, also after `shutdown`, unless it is cancelled first. If it cannot (no thread could be
 //!    started, the initializer panicked) it is dropped, and whoever waits is told.
 //! 4. When `shutdown`'s future is done, the threads are gone from the system.
+//! 5. What is the user's (a job, a destructor, a waker) runs with nothing locked, and its panic ends no worker: see `contain`.
 
 use crate::executor::{Executor, ExecutorShutDown, RejectedJob, UnfinishedJob};
 use crate::hand_off::{Asking, HandOff, Next, Pushed};
 use crate::job::{CancelToken, Job, JobHandle};
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,8 +73,15 @@ impl ThreadPoolBuilder {
     }
 
     /// Threads are named `<prefix>_<number>`, by the lowest number that is free. Default: `ThreadPoolExecutor`.
+    ///
+    /// # Panics
+    ///
+    /// If `prefix` contains a NUL, which the name of a thread cannot.
+    #[track_caller]
     pub fn thread_name_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.settings.name_prefix = prefix.into();
+        let prefix = prefix.into();
+        assert!(!prefix.contains('\0'), "`prefix` contains a NUL, which the name of a thread cannot: {prefix:?}");
+        self.settings.name_prefix = prefix;
         self
     }
 
@@ -254,7 +263,7 @@ struct Desk(Mutex<Option<CancelToken>>);
 
 impl Desk {
     fn put(&self, job: Option<CancelToken>) {
-        let old = std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), job);
+        let old = mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), job);
         drop(old);
     }
 
@@ -278,12 +287,15 @@ impl Pool {
             builder = builder.stack_size(stack_bytes);
         }
         let (pool, desk_) = (self.clone(), desk.clone());
-        // Under the lock, which a worker that ends needs: so it finds itself on the roster.
-        let thread = builder.spawn(move || pool.work(number, &desk_));
-        let Ok(thread) = thread else {
+        // Under the lock, which a worker that ends needs: so it finds itself on the roster. For settings that the system does
+        // not like, std has a panic beside the error: neither leaves a worker that is counted and does not exist.
+        let thread = catch_unwind(AssertUnwindSafe(|| builder.spawn(move || pool.work(number, &desk_))));
+        let Ok(Ok(thread)) = thread else {
             drop(roster);
-            let orphans = self.hand_off.worker_failed();
-            drop(orphans);
+            drop_each(self.hand_off.worker_failed());
+            if self.hand_off.is_over() {
+                self.tell_that_it_is_over();
+            }
             return;
         };
         let worker = Worker { thread: Some(thread), desk };
@@ -296,11 +308,10 @@ impl Pool {
     /// The life of a worker.
     fn work(self: Arc<Self>, number: usize, desk: &Desk) {
         if let Some(initializer) = &self.settings.initializer
-            && catch_unwind(AssertUnwindSafe(initializer)).is_err()
+            && contain(initializer).is_err()
         {
             self.hand_off.close();
-            let orphans = self.hand_off.take_queued();
-            drop(orphans);
+            drop_each(self.hand_off.take_queued());
         }
         let mut asking = Asking::First;
         loop {
@@ -314,10 +325,10 @@ impl Pool {
             };
             asking = Asking::Again;
             desk.put(job.token());
-            // A panic of the job itself goes to whoever waits; what is caught here comes from a foreign waker, or from a
-            // destructor.
-            let _ = catch_unwind(AssertUnwindSafe(|| job.run()));
-            desk.put(None);
+            // A panic of the job itself goes to whoever waits; what is contained here comes from a foreign waker, or from a
+            // destructor: of a job that nobody waits for, the desk may be the last that has the result.
+            let _ = contain(|| job.run());
+            let _ = contain(|| desk.put(None));
         }
         self.end(number);
     }
@@ -327,12 +338,19 @@ impl Pool {
         let previous = {
             let mut roster = self.roster();
             let own = roster.workers.get_mut(number).and_then(Option::take).and_then(|worker| worker.thread);
-            std::mem::replace(&mut roster.ended, own)
+            mem::replace(&mut roster.ended, own)
         };
         join(previous);
         if self.hand_off.worker_gone() {
-            let waiting = std::mem::take(&mut self.roster().waiting);
-            waiting.into_iter().for_each(Waker::wake);
+            self.tell_that_it_is_over();
+        }
+    }
+
+    /// Wakes those who wait for the end of the last thread.
+    fn tell_that_it_is_over(&self) {
+        let waiting = mem::take(&mut self.roster().waiting);
+        for waker in waiting {
+            let _ = contain(|| waker.wake());
         }
     }
 
@@ -355,6 +373,26 @@ impl Pool {
     }
 }
 
+/// Runs what is the user's. Its panic is nobody's, and ends no worker.
+fn contain(code: impl FnOnce()) -> Result<(), Panicked> {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(code)) else { return Ok(()) };
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // The destructor of a payload has panicked. It might go on like this for ever.
+        mem::forget(another);
+    }
+    Err(Panicked)
+}
+
+/// The user's code has panicked.
+struct Panicked;
+
+/// Drops jobs that nobody will run: whoever waits for one is told, whatever becomes of the others.
+fn drop_each(orphans: impl IntoIterator<Item = Job>) {
+    for job in orphans {
+        let _ = contain(|| drop(job));
+    }
+}
+
 fn join(thread: Option<JoinHandle<()>>) {
     if let Some(thread) = thread {
         // Its panics were caught. It is at its very end, so this takes no time to speak of.
@@ -370,11 +408,12 @@ impl Future for Over {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let pool = &self.0;
+        let waker = cx.waker().clone(); // With nothing locked: what is cloned is not ours.
         {
             // Before the look, so that the last worker finds it.
             let mut roster = pool.roster();
-            if !roster.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                roster.waiting.push(cx.waker().clone());
+            if !roster.waiting.iter().any(|known| known.will_wake(&waker)) {
+                roster.waiting.push(waker);
             }
         }
         if !pool.hand_off.is_over() {

@@ -108,3 +108,56 @@ fn a_panic_of_a_job_does_not_cost_a_thread() {
         assert_eq!(pool.statistics().threads, 1);
     });
 }
+
+/// A value whose destructor panics.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("as expected, of a destructor");
+        }
+    }
+}
+
+#[test]
+fn a_destructor_that_panics_does_not_cost_a_thread() {
+    run(async {
+        let pool = ThreadPoolExecutor::new(1);
+        // Dropped by the pool: the result of a job that nobody waits for, and the payload of a panic.
+        pool.submit(|| Bomb).unwrap().detach();
+        pool.submit(|| std::panic::panic_any(Bomb)).unwrap().detach();
+        assert_eq!(pool.submit(|| 7).unwrap().await, Ok(7));
+        assert_eq!(pool.statistics().threads, 1);
+        pool.shutdown().await;
+    });
+}
+
+#[test]
+fn jobs_that_a_broken_pool_drops_may_hold_what_panics_when_it_is_dropped() {
+    run(async {
+        let pool = ThreadPoolExecutor::builder().max_workers(1).initializer(|| panic!("as expected")).build();
+        let bomb = Bomb;
+        pool.submit(move || drop(bomb)).unwrap().detach();
+        pool.shutdown().await;
+        assert_eq!(pool.statistics().threads, 0);
+    });
+}
+
+#[test]
+#[should_panic(expected = "`prefix` contains a NUL")]
+fn the_name_of_a_thread_has_no_nul() {
+    let _ = ThreadPoolExecutor::builder().thread_name_prefix("a\0b");
+}
+
+#[test]
+fn a_job_for_which_no_thread_can_be_started_is_dropped_and_the_pool_can_end() {
+    run(async {
+        let pool = ThreadPoolExecutor::builder().stack_bytes(usize::MAX).build();
+        for _ in 0..2 {
+            assert!(pool.submit(|| ()).unwrap().await.is_err());
+        }
+        assert_eq!(pool.statistics().threads, 0);
+        pool.shutdown().await;
+    });
+}

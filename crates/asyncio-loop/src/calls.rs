@@ -57,13 +57,14 @@ impl Calls {
         token
     }
 
-    /// Stores a callback with its context.
+    /// Stores a callback with its context. It is not empty: an empty one could never be taken out.
     pub(crate) fn insert_in(
         &mut self,
         callback: Callback,
         context: ContextSnapshot,
         location: &'static Location<'static>,
     ) -> Token {
+        debug_assert!(!callback.is_empty(), "there is nothing to call");
         let (token, call) = self.free_slot(location);
         call.callback = callback;
         call.context = CallContext::Copied(context);

@@ -420,6 +420,9 @@ impl EventLoop {
             }
             let Some(message) = arrived.pop_front() else { break };
             left -= 1;
+            if message.is_taken_back() {
+                continue;
+            }
             let (callback, values, location) = message.into_parts();
             let mut ready = self.core.ready.borrow_mut();
             let call = ready.calls_mut().insert_in(callback, values, location);

@@ -102,11 +102,11 @@ pub struct RemoteCallHandle {
 }
 
 impl RemoteCallHandle {
-    /// Prevents the call, and drops the callback here. `false` if the loop has taken it over already, or it was cancelled
+    /// Prevents the call, and drops the callback and its context here. `false` if the loop has taken it over already, or it was cancelled
     /// before: then it has run, or will in the iteration under way. May be called from any thread.
     pub fn cancel(&self) -> bool {
-        let callback = self.inbox.take_back(self.number);
-        callback.is_some()
+        let call = self.inbox.take_back(self.number);
+        call.is_some()
     }
 }
 
@@ -163,6 +163,11 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// Whether it was cancelled: then it holds nothing any more.
+    pub(crate) const fn is_taken_back(&self) -> bool {
+        self.callback.is_empty()
+    }
+
     /// The callback, the context to call it in, and where it was scheduled.
     pub(crate) fn into_parts(self) -> (Callback, ContextSnapshot, &'static Location<'static>) {
         let context = self.context.map(|context| ContextSnapshot::from(*context)).unwrap_or_default();
@@ -193,12 +198,12 @@ impl Inbox {
         Ok(number)
     }
 
-    /// The callback of a message that the loop has not taken over; it leaves an empty one behind.
-    fn take_back(&self, number: u64) -> Option<RemoteCallback> {
+    /// What a message holds that the loop has not taken over; the message stays behind, taken back.
+    fn take_back(&self, number: u64) -> Option<(RemoteCallback, Option<Box<SendContext>>)> {
         let mut queue = self.lock();
         let at = usize::try_from(number.checked_sub(queue.first)?).ok()?;
-        let callback = &mut queue.messages.get_mut(at)?.callback;
-        (!callback.is_empty()).then(|| callback.take())
+        let message = queue.messages.get_mut(at)?;
+        (!message.is_taken_back()).then(|| (message.callback.take(), message.context.take()))
     }
 
     /// Nothing that is done under this lock can panic half-way.

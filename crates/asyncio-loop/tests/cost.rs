@@ -70,6 +70,18 @@ fn a_cancelled_callback_allocates_nothing() {
 }
 
 #[test]
+fn a_remote_call_that_was_cancelled_leaves_nothing_behind() {
+    let event_loop = event_loop();
+    let handle = event_loop.handle();
+    let counts = cost(|| {
+        assert!(handle.call_soon_threadsafe(|| ()).unwrap().cancel());
+        iterate(&event_loop);
+    });
+    assert_eq!(counts.allocations, 0);
+    assert_eq!(event_loop.statistics().callbacks_total, 0, "nor is it run as one that does nothing");
+}
+
+#[test]
 fn a_timer_that_is_set_again_and_again_allocates_nothing() {
     let event_loop = event_loop();
     for live in [0, 10_000] {

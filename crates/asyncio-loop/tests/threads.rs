@@ -150,6 +150,25 @@ drivers::on_each_driver! {
         assert!(!call.cancel());
     }
 
+    fn a_cancelled_remote_call_lets_go_of_its_context_too(event_loop) {
+        static HELD: ContextVar<Arc<()>> = ContextVar::new("held");
+        let (held, handle) = (Arc::new(()), event_loop.handle());
+        let value = held.clone();
+        let call = std::thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    HELD.set(value);
+                    handle.call_soon_threadsafe(|| ()).unwrap()
+                })
+                .join()
+                .unwrap()
+        });
+        assert_eq!(Arc::strong_count(&held), 2);
+        assert!(call.cancel());
+        assert_eq!(Arc::strong_count(&held), 1);
+        event_loop.run_until_blocked().unwrap();
+    }
+
     fn a_remote_call_that_has_begun_cannot_be_cancelled(event_loop) {
         let (sender, receiver) = std::sync::mpsc::channel::<RemoteCallHandle>();
         let outcome = Arc::new(AtomicBool::new(true));
