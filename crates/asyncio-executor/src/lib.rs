@@ -11,6 +11,7 @@ mod loop_executor;
 mod resolver;
 mod thread_pool;
 mod to_thread;
+mod workers;
 
 pub use addr_info::{AddrInfo, AddrInfoQuery, AddressFamily, IntoPort, SocketKind};
 pub use blocking::{Blocking, BlockingIter};
@@ -21,3 +22,4 @@ pub use loop_executor::{LoopExecutorExt, ShutdownDefaultExecutor, ShutdownTimeou
 pub use resolver::{GetAddrInfo, Lookup, ResolveError, Resolver, SystemResolver};
 pub use thread_pool::{ThreadPoolBuilder, ThreadPoolExecutor, ThreadPoolStatistics};
 pub use to_thread::{ToThread, to_thread};
+pub use workers::{StartWorkers, Worker, WorkerError, Workers, WorkersError, WorkersHandle, workers};

@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// What floor 2 adds to [`LoopHandle`]: coroutines from other threads.
@@ -45,7 +47,11 @@ impl LoopHandleExt for LoopHandle {
         F::Output: Send + 'static,
     {
         let location = Location::caller();
-        let shared = Arc::new(Shared { state: Mutex::new(ThreadState::Pending), changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            state: Mutex::new(ThreadState::Pending),
+            changed: Condvar::new(),
+            waker: Mutex::new(None),
+        });
         let abandoned = Abandoned(shared.clone());
         let target = CancelTarget::new();
         let id = target.id;
@@ -77,13 +83,19 @@ impl LoopHandleExt for LoopHandle {
     }
 }
 
-/// The result of a coroutine that runs on a loop in another thread.
+/// The result of a coroutine that runs on a loop in another thread: a task of this thread's loop awaits it, a thread without a
+/// loop blocks in [`result`](Self::result).
 ///
-/// Dropping it detaches; the coroutine runs on.
+/// Dropping it detaches; the coroutine runs on. The panic of the coroutine goes on in whoever asks.
+///
+/// # Cancel safety
+///
+/// Awaited by `&mut`, nothing is lost by dropping the await. A task that is cancelled while it awaits this does not cancel the
+/// coroutine; [`cancel`](Self::cancel) does.
 ///
 /// # asyncio
 ///
-/// The `concurrent.futures.Future` of `run_coroutine_threadsafe`. Same.
+/// The `concurrent.futures.Future` of `run_coroutine_threadsafe`. Differs: it is awaited as it is, without `wrap_future`.
 pub struct ThreadFuture<T> {
     shared: Arc<Shared<T>>,
     event_loop: LoopHandle,
@@ -93,6 +105,8 @@ pub struct ThreadFuture<T> {
 struct Shared<T> {
     state: Mutex<ThreadState<T>>,
     changed: Condvar,
+    /// Who awaits it; written before the state is looked at, and taken after the state is written.
+    waker: Mutex<Option<Waker>>,
 }
 
 enum ThreadState<T> {
@@ -123,8 +137,15 @@ impl<T> Shared<T> {
         let mut state = self.lock();
         let old = if matches!(*state, ThreadState::Pending) { std::mem::replace(&mut *state, new) } else { new };
         drop(state);
-        self.changed.notify_all();
+        self.tell();
         drop(old);
+    }
+
+    /// Wakes whoever blocks, or awaits, with nothing locked.
+    fn tell(&self) {
+        self.changed.notify_all();
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        waker.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -195,11 +216,23 @@ impl<T> ThreadFuture<T> {
             }
             *state = ThreadState::Cancelled;
         }
-        self.shared.changed.notify_all();
+        self.shared.tell();
         let target = self.target;
         // If the loop was closed, its tasks are gone.
         let _ = self.event_loop.post(move || CancelTarget::cancel(target, None));
         true
+    }
+}
+
+impl<T> Future for ThreadFuture<T> {
+    type Output = Result<T, ThreadFutureError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let waker = Some(cx.waker().clone());
+        let old = std::mem::replace(&mut *self.shared.waker.lock().unwrap_or_else(PoisonError::into_inner), waker);
+        drop(old);
+        let state = self.shared.lock();
+        if matches!(*state, ThreadState::Pending) { Poll::Pending } else { Poll::Ready(take(state)) }
     }
 }
 

@@ -67,6 +67,42 @@ fn a_coroutine_from_another_thread_gives_its_result_there() {
     });
 }
 
+/// What `wrap_future` is for in asyncio.
+#[test]
+fn a_task_of_another_loop_awaits_the_result() {
+    beside(|handle| {
+        asyncio_tasks::run({
+            let handle = handle.clone();
+            async move {
+                let (release, released) = mpsc::channel();
+                let mut future = handle
+                    .run_coroutine_threadsafe(move || async move {
+                        while released.try_recv().is_err() {
+                            yield_now().await;
+                        }
+                        7
+                    })
+                    .unwrap();
+                // Nobody is ready, and a dropped await loses nothing.
+                assert!(timeout(0, &mut future).await.is_err());
+                let waits = create_task(future);
+                yield_now().await;
+                release.send(()).unwrap();
+                assert_eq!(waits.await, Ok(Ok(7)));
+                // A cancellation from the other side ends the await.
+                let cancelled = handle.run_coroutine_threadsafe(|| async {
+                    current_task().unwrap().cancel();
+                    pending::<()>().await;
+                });
+                assert_eq!(cancelled.unwrap().await, Err(ThreadFutureError::Cancelled));
+            }
+        });
+        let panicking = handle.run_coroutine_threadsafe(|| async { std::panic::panic_any(8_u8) }).unwrap();
+        let outcome = catch_unwind(AssertUnwindSafe(|| asyncio_tasks::run(panicking)));
+        assert_eq!(outcome.unwrap_err().downcast_ref::<u8>(), Some(&8));
+    });
+}
+
 // sem. 275
 #[test]
 fn a_panic_crosses_as_it_is() {

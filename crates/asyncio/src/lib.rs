@@ -5,8 +5,9 @@ pub use asyncio_driver::{Signal, SignalError};
 pub use asyncio_executor::{
     AddrInfo, AddrInfoQuery, AddressFamily, AlreadyBorrowed, Blocking, BlockingIter, Borrower, CancelToken,
     CapacityLimiter, CapacityStatistics, CapacityToken, Executor, ExecutorShutDown, GetAddrInfo, IntoPort, Job,
-    JobHandle, Lookup, RejectedJob, ResolveError, Resolver, ShutdownTimeoutError, SocketKind, SystemResolver,
-    ThreadPoolBuilder, ThreadPoolExecutor, ThreadPoolStatistics, UnfinishedJob, current_job, to_thread,
+    JobHandle, Lookup, RejectedJob, ResolveError, Resolver, ShutdownTimeoutError, SocketKind, StartWorkers,
+    SystemResolver, ThreadPoolBuilder, ThreadPoolExecutor, ThreadPoolStatistics, UnfinishedJob, Worker, WorkerError,
+    Workers, WorkersError, WorkersHandle, current_job, to_thread, workers,
 };
 pub use asyncio_loop::{
     ClosedError, Context, ContextToken, ContextVar, DefaultEventLoopPolicy, Delay, EventLoop, EventLoopPolicy,
