@@ -179,11 +179,12 @@ fn waits_that_move_from_task_to_task_leave_nothing_behind() {
         let begins = create_task(async {
             let (short, long) = (Box::pin(sleep(1)), Box::pin(sleep(5)));
             match futures_util::future::select(short, long).await {
-                futures_util::future::Either::Left(((), long)) => long,
+                futures_util::future::Either::Left(((), long)) => [long],
                 futures_util::future::Either::Right(_) => unreachable!("the other one is shorter"),
             }
         });
-        begins.await.unwrap().await;
+        let [long] = begins.await.unwrap();
+        long.await;
     });
     assert!(counts.growth_bytes() < 1024, "{} bytes in {ROUNDS} rounds", counts.growth_bytes());
 }
