@@ -312,13 +312,24 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// The first attempt is almost always the last one: only a failure is looked at.
+#[inline]
 pub(super) fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
+    match operation() {
+        Ok(value) => Ok(value),
+        Err(error) => after_failure(error, operation),
+    }
+}
+
+#[cold]
+fn after_failure<T>(mut error: io::Error, mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    while error.kind() == io::ErrorKind::Interrupted {
         match operation() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            outcome => return outcome,
+            Ok(value) => return Ok(value),
+            Err(next) => error = next,
         }
     }
+    Err(error)
 }
 
 pub(super) fn uninitialised(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {

@@ -35,13 +35,20 @@ impl Connection {
             Some(endpoint) => endpoint.send(&[IoSlice::new(&received[written.clone()])]),
             None => return,
         };
-        let sent = match outcome {
+        match outcome {
             Ok(sent) if sent == written.len() => {
                 if self.has(Flag::WRITING_PAUSED) {
                     self.tell_flow(true);
                 }
-                return;
             }
+            outcome => self.keep_unsent(outcome, received, written),
+        }
+    }
+
+    /// Not all that `send_direct` was given has left: the rest waits.
+    #[cold]
+    fn keep_unsent(self: &Rc<Self>, outcome: io::Result<usize>, received: &[u8], written: Range<usize>) {
+        let sent = match outcome {
             Ok(sent) => sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return self.fail(error),
@@ -84,12 +91,19 @@ impl Connection {
     ///
     /// After `write_eof`, and on a pipe that is read from.
     #[track_caller]
+    #[inline]
     pub(crate) fn may_write(&self) -> bool {
         assert!(!self.has(Flag::READ_END), "`write` called on the end of a pipe to read from");
         assert!(!self.has(Flag::EOF_WRITTEN), "`write` called after `write_eof`");
-        if self.life.get() == Life::Open {
-            return true;
+        let may_write = self.life.get() == Life::Open;
+        if !may_write {
+            self.note_lost_write();
         }
+        may_write
+    }
+
+    #[cold]
+    fn note_lost_write(&self) {
         let lost = self.lost_writes.get();
         if lost < LOST_WRITES_MAX {
             self.lost_writes.set(lost + 1);
@@ -99,7 +113,6 @@ impl Connection {
                 self.event_loop().call_exception_handler(report.with("transport", format!("{self:?}")));
             }
         }
-        false
     }
 
     /// Sends `data`, now or when the callback is back. Everything that is written goes through here, or `enqueue_owned`.
@@ -110,6 +123,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)]
     fn queue(self: &Rc<Self>, data: &[u8]) {
         self.settle();
         let mut output = self.output.take().unwrap_or_else(|| self.shared.take_output());
@@ -164,6 +178,7 @@ impl Connection {
     }
 
     /// The endpoint was reported to have room.
+    #[inline(never)]
     pub(super) fn send_some(self: &Rc<Self>) {
         if self.take(Flag::WRITABLE) && self.has(Flag::BLOCKED) {
             self.send(&[]);
@@ -171,6 +186,7 @@ impl Connection {
     }
 
     /// Sends what waits, and then `tail`; what the endpoint does not take waits from now on.
+    #[inline(never)]
     fn send(self: &Rc<Self>, tail: &[u8]) {
         let Some(mut output) = self.output.take() else { return };
         let was_blocked = self.has(Flag::BLOCKED);
@@ -225,6 +241,7 @@ impl Connection {
     }
 
     /// Sending has failed. What has arrived before is still handed out, unless nobody wants it.
+    #[cold]
     fn fail(self: &Rc<Self>, error: io::Error) {
         self.put(Flag::BLOCKED, false);
         let may_have_input = self.may_receive() && !self.has(Flag::BEGINNING) && !self.has(Flag::WRITE_END);
@@ -240,6 +257,7 @@ impl Connection {
 
     /// Tells the protocol to pause or to go on, if that has changed. If one of its methods runs, that `may_wait` until it is
     /// back.
+    #[inline(never)]
     fn tell_flow(self: &Rc<Self>, may_wait: bool) {
         loop {
             let (waiting, limits) = (self.waiting_bytes(), self.limits.get());
