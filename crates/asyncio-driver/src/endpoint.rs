@@ -9,6 +9,7 @@
 
 use crate::Source;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::path::PathBuf;
@@ -35,6 +36,21 @@ pub trait StreamEndpoint: fmt::Debug {
     ///
     /// `WouldBlock` if there is no room; `BrokenPipe` or `ConnectionReset` if the peer is gone. No signal is raised.
     fn send(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Sends bytes of `file` from `offset` on, at most `count`, without their passing through the memory of this process; says
+    /// how many. None means that the file ends at `offset`. The position of the file stays where it is.
+    ///
+    /// Where the system raises a signal for a peer that is gone, it does so here, too; Rust programs ignore it (`SIGPIPE`)
+    /// unless they have said otherwise.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room; `Unsupported`, the default, if this endpoint or this file cannot do that: then nothing
+    /// was sent, and the bytes are to be read and sent instead; otherwise what the system reports.
+    fn send_file(&mut self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+        let _ = (file, offset, count);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Finishes receiving, sending, or both.
     ///

@@ -19,6 +19,8 @@ pub use signals::{Signal, SignalAction, SignalError, SignalWatch, raise_default,
 pub use sys::EpollDriver;
 #[cfg(unix)]
 pub use sys::{ChildSetup, child_watch, send_signal, send_signal_to_group, wait_for_child_blocking};
-pub use sys::{OsPipe, OsSocket, PollingDriver, fork_generation, interface_index, is_exhaustion, new_driver};
+pub use sys::{
+    OsPipe, OsSocket, PollingDriver, RawSocket, fork_generation, interface_index, is_exhaustion, new_driver,
+};
 pub use time::LoopTime;
 pub use token::{Slots, Token};

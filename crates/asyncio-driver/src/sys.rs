@@ -45,6 +45,7 @@ mod poller;
 #[cfg_attr(unix, path = "sys/poller_waker_unix.rs")]
 #[cfg_attr(windows, path = "sys/poller_waker_windows.rs")]
 mod poller_waker;
+mod raw_socket;
 #[cfg_attr(unix, path = "sys/signal_unix.rs")]
 #[cfg_attr(not(unix), path = "sys/signal_none.rs")]
 pub(crate) mod signal;
@@ -73,3 +74,4 @@ pub use interface::interface_index;
 pub use os_pipe::OsPipe;
 pub use os_socket::{OsSocket, is_exhaustion};
 pub use poller::PollingDriver;
+pub use raw_socket::RawSocket;

@@ -166,6 +166,18 @@ impl LoopTransports {
         }
     }
 
+    /// Lends the buffer, or as much of it as is wanted, for one receive: nothing in it outlives that.
+    pub(crate) fn with_scratch<R>(&self, bytes: usize, with: impl FnOnce(&mut [u8]) -> R) -> R {
+        match self.received.try_borrow_mut() {
+            Ok(mut received) if !received.is_empty() => {
+                let bytes = bytes.min(received.len());
+                with(&mut received[..bytes])
+            }
+            // It is in use, so this is called out of a `data_received`; or the loop is closed.
+            _ => with(&mut vec![0; bytes.min(RECEIVE_BYTES)]),
+        }
+    }
+
     /// An empty output.
     pub(crate) fn take_output(&self) -> Box<Output> {
         self.spare.borrow_mut().pop().unwrap_or_default()

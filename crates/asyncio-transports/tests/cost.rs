@@ -3,7 +3,7 @@
 use asyncio_loop::EventLoop;
 use asyncio_tasks::LoopTasksExt as _;
 use asyncio_testing::{CountingAllocator, count_allocations};
-use asyncio_transports::{LoopTransportsExt as _, Protocol, Server, Transport};
+use asyncio_transports::{LoopSocketsExt as _, LoopTransportsExt as _, Protocol, Server, Socket, Transport};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -73,6 +73,41 @@ fn a_request_and_its_answer_allocate_nothing() {
     server.close_clients();
     server.close();
     event_loop.run_until_blocked().unwrap();
+}
+
+#[test]
+fn receiving_and_sending_by_a_socket_allocates_nothing() {
+    let event_loop = EventLoop::builder().build().unwrap();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let sock = Socket::new(listener.accept().unwrap().0).unwrap();
+    client.set_nonblocking(true).unwrap();
+    let inner = event_loop.clone();
+    let echo = event_loop.create_task(async move {
+        let mut room = vec![0; 4096];
+        loop {
+            match inner.sock_recv_into(&sock, &mut room).await.unwrap() {
+                0 => break,
+                bytes => inner.sock_sendall(&sock, &room[..bytes]).await.unwrap(),
+            }
+        }
+    });
+    let mut answer = vec![0; 1024];
+    let mut round = || {
+        client.write_all(&[1; 1024]).unwrap();
+        let mut received = 0;
+        while received < answer.len() {
+            match client.read(&mut answer[received..]) {
+                Ok(bytes) => received += bytes,
+                Err(_) => event_loop.run_once(None).unwrap(),
+            }
+        }
+    };
+    (0..ROUNDS).for_each(|_| round());
+    let ((), counts) = count_allocations(|| (0..ROUNDS).for_each(|_| round()));
+    assert_eq!(counts.allocations, 0);
+    drop(client);
+    event_loop.run_until_complete(async move { echo.await.unwrap() }).unwrap();
 }
 
 #[test]

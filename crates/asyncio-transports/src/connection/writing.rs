@@ -7,6 +7,7 @@
 
 use super::{Connection, Flag, Life};
 use crate::flow_control::WriteLimits;
+use crate::transfer::Transfer;
 use asyncio_loop::ExceptionContext;
 use bytes::Bytes;
 use std::io::{self, IoSlice};
@@ -21,6 +22,14 @@ impl Connection {
         let bytes = output.as_ref().map_or(0, |output| output.len());
         self.output.set(output);
         bytes + self.shared.direct_bytes(self)
+    }
+
+    /// Whether anything waits to be sent: bytes, or a file.
+    fn has_waiting(&self) -> bool {
+        let output = self.output.take();
+        let is_empty = output.as_ref().is_none_or(|output| output.is_empty());
+        self.output.set(output);
+        !is_empty || self.shared.direct_bytes(self) > 0
     }
 
     /// Nothing waits, so that bytes of the buffer of the loop may be sent from where they lie.
@@ -159,6 +168,18 @@ impl Connection {
         }
     }
 
+    /// Sends a file, or passes a mark, after all that was written before. A layer between wire and protocol must see to it that
+    /// files do not come here.
+    pub(crate) fn enqueue_transfer(self: &Rc<Self>, transfer: Rc<Transfer>) {
+        self.settle();
+        let mut output = self.output.take().unwrap_or_else(|| self.shared.take_output());
+        output.push_transfer(transfer);
+        self.output.set(Some(output));
+        if !self.has(Flag::BLOCKED) {
+            self.send(&[]);
+        }
+    }
+
     fn send_when_back(self: &Rc<Self>) {
         if !self.has(Flag::WRITTEN) {
             self.put(Flag::WRITTEN, true);
@@ -209,6 +230,10 @@ impl Connection {
                     self.shared.give_output(output);
                 }
                 self.put(Flag::BLOCKED, sent.is_blocked);
+                if sent.is_turn_over {
+                    self.put(Flag::WRITABLE, true);
+                    self.schedule();
+                }
                 if sent.is_blocked != was_blocked {
                     self.update_interest();
                 }
@@ -228,7 +253,7 @@ impl Connection {
 
     fn all_is_sent(self: &Rc<Self>) {
         // Being told to go on, the protocol may have written more.
-        if self.waiting_bytes() > 0 {
+        if self.has_waiting() {
             return;
         }
         if self.has(Flag::EOF_WRITTEN) && self.life.get() == Life::Open {
@@ -292,14 +317,14 @@ impl Connection {
             return Ok(());
         }
         self.settle();
-        if self.waiting_bytes() > 0 && !self.has(Flag::BLOCKED) {
+        if self.has_waiting() && !self.has(Flag::BLOCKED) {
             self.send(&[]);
         }
         if self.life.get() != Life::Open {
             return Ok(());
         }
         self.put(Flag::EOF_WRITTEN, true);
-        if self.waiting_bytes() == 0 { self.finish_sending() } else { Ok(()) }
+        if self.has_waiting() { Ok(()) } else { self.finish_sending() }
     }
 
     /// Shuts the endpoint down at once, whatever waits.
@@ -324,7 +349,7 @@ impl Connection {
         self.settle();
         self.life.set(Life::Closing);
         self.update_interest();
-        if self.waiting_bytes() == 0 {
+        if !self.has_waiting() {
             self.lose(None);
         } else if !self.has(Flag::BLOCKED) {
             self.send(&[]);
