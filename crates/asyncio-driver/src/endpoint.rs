@@ -186,6 +186,18 @@ impl fmt::Display for Address {
     }
 }
 
+/// Who is at the other end of a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made by the systems' modules; it is what there is to know")]
+pub struct PeerCredentials {
+    /// The process, if the system tells; by now the number may be another one's.
+    pub pid: Option<u32>,
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+}
+
 /// How to connect a stream.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]

@@ -15,6 +15,8 @@ use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+#[cfg(unix)]
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 mod sealed {
@@ -131,6 +133,36 @@ pub trait LoopSocketsExt: sealed::Sealed {
     /// [`loop.sock_accept`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.sock_accept). Same.
     fn sock_accept(&self, sock: &Socket) -> impl Future<Output = io::Result<(Socket, Address)>>;
 
+    /// Sends bytes and descriptors together, over a Unix socket; says how many bytes. The receiver gets duplicates: so a
+    /// listening socket is handed over to another process, while nobody is refused.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` without a byte, or with more than 253 descriptors; otherwise what the system reports.
+    ///
+    /// # asyncio
+    ///
+    /// None; `socket.send_fds`.
+    #[cfg(unix)]
+    fn sock_send_fds(
+        &self,
+        sock: &Socket,
+        data: &[u8],
+        fds: &[BorrowedFd<'_>],
+    ) -> impl Future<Output = io::Result<usize>>;
+
+    /// Receives bytes, and the descriptors that came with them; says how many bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports.
+    ///
+    /// # asyncio
+    ///
+    /// None; `socket.recv_fds`.
+    #[cfg(unix)]
+    fn sock_recv_fds(&self, sock: &Socket, room: &mut [u8]) -> impl Future<Output = io::Result<(usize, Vec<OwnedFd>)>>;
+
     /// Sends `file` over a stream socket, by the kernel where that is possible. Await it for the number of bytes.
     ///
     /// # Errors
@@ -227,6 +259,16 @@ impl LoopSocketsExt for EventLoop {
     async fn sock_accept(&self, sock: &Socket) -> io::Result<(Socket, Address)> {
         let (raw, peer) = sock.when_ready(self, Direction::Read, |raw| raw.accept()).await?;
         Ok((Socket::of_raw(raw), peer))
+    }
+
+    #[cfg(unix)]
+    async fn sock_send_fds(&self, sock: &Socket, data: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
+        sock.when_ready(self, Direction::Write, |raw| raw.send_fds(data, fds)).await
+    }
+
+    #[cfg(unix)]
+    async fn sock_recv_fds(&self, sock: &Socket, room: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+        sock.when_ready(self, Direction::Read, |raw| raw.recv_fds(room)).await
     }
 
     fn sock_sendfile<'a>(&self, sock: &'a Socket, file: &'a File) -> SockSendFile<'a> {

@@ -84,9 +84,11 @@ pub mod subprocess {
 pub mod driver {
     #[cfg(target_os = "linux")]
     pub use asyncio_driver::EpollDriver;
+    #[cfg(unix)]
+    pub use asyncio_driver::PeerCredentials;
     pub use asyncio_driver::{
         Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
         ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsPipe, OsSocket, PipeEnd, PollingDriver, RawSocket,
-        Readiness, Source, StreamEndpoint, Token, new_driver,
+        Readiness, Source, StreamEndpoint, Token, new_driver, take_inherited_sockets,
     };
 }

@@ -14,6 +14,8 @@ use socket2::{SockAddr, Socket, Type};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::Shutdown;
+#[cfg(unix)]
+use std::os::fd::AsFd as _;
 
 /// A socket of the system: non-blocking, and closed when it is dropped and when another program is executed.
 ///
@@ -206,6 +208,28 @@ impl RawSocket {
     /// `NotConnected` if there is none.
     pub fn peer_addr(&self) -> io::Result<Address> {
         self.socket.peer_addr().map(|address| socket_address::from_system(&address))
+    }
+}
+
+#[cfg(unix)]
+impl RawSocket {
+    /// Sends bytes and descriptors together, over a Unix socket; says how many bytes. The receiver gets duplicates.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` without a byte, or with more than 253 descriptors; `Unsupported` where this is not done yet; otherwise as
+    /// [`send`](Self::send).
+    pub fn send_fds(&self, data: &[u8], fds: &[std::os::fd::BorrowedFd<'_>]) -> io::Result<usize> {
+        uninterrupted(|| super::unix_socket::send_fds(self.as_fd(), data, fds))
+    }
+
+    /// Receives bytes, and the descriptors that came with them: all of them are this process's, and closed on `exec`.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv); `Unsupported` where this is not done yet.
+    pub fn recv_fds(&self, room: &mut [u8]) -> io::Result<(usize, Vec<std::os::fd::OwnedFd>)> {
+        uninterrupted(|| super::unix_socket::recv_fds(self.as_fd(), room))
     }
 }
 
