@@ -2,6 +2,7 @@
 //!
 //! Modes that are not there yet end with status 2, before `READY`.
 
+mod echo_sockets;
 mod echo_streams;
 
 use asyncio::prelude::*;
@@ -20,6 +21,7 @@ fn main() -> io::Result<()> {
         (Some("protocol") | None, None) => serve(options, Echo::default),
         (Some("protocol") | None, Some(frame_bytes)) => serve(options, move || Frames::new(frame_bytes)),
         (Some("streams"), _) => echo_streams::serve(options),
+        (Some("sockets"), _) => echo_sockets::serve(options),
         _ => process::exit(2),
     }
 }

@@ -9,6 +9,7 @@
 
 use crate::Source;
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::path::PathBuf;
@@ -35,6 +36,21 @@ pub trait StreamEndpoint: fmt::Debug {
     ///
     /// `WouldBlock` if there is no room; `BrokenPipe` or `ConnectionReset` if the peer is gone. No signal is raised.
     fn send(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Sends bytes of `file` from `offset` on, at most `count`, without their passing through the memory of this process; says
+    /// how many. None means that the file ends at `offset`. The position of the file stays where it is.
+    ///
+    /// Where the system raises a signal for a peer that is gone, it does so here, too; Rust programs ignore it (`SIGPIPE`)
+    /// unless they have said otherwise.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room; `Unsupported`, the default, if this endpoint or this file cannot do that: then nothing
+    /// was sent, and the bytes are to be read and sent instead; otherwise what the system reports.
+    fn send_file(&mut self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+        let _ = (file, offset, count);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Finishes receiving, sending, or both.
     ///
@@ -168,6 +184,18 @@ impl fmt::Display for Address {
             Self::Unnamed => f.write_str("(unnamed)"),
         }
     }
+}
+
+/// Who is at the other end of a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made by the systems' modules; it is what there is to know")]
+pub struct PeerCredentials {
+    /// The process, if the system tells; by now the number may be another one's.
+    pub pid: Option<u32>,
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
 }
 
 /// How to connect a stream.

@@ -5,6 +5,9 @@
 //!
 //! Absent on purpose: policy. What a signal or a ready socket means is decided upstairs.
 
+#[cfg_attr(unix, path = "sys/activation_unix.rs")]
+#[cfg_attr(not(unix), path = "sys/activation_none.rs")]
+mod activation;
 #[cfg(unix)]
 #[path = "sys/child_unix.rs"]
 mod child;
@@ -45,6 +48,7 @@ mod poller;
 #[cfg_attr(unix, path = "sys/poller_waker_unix.rs")]
 #[cfg_attr(windows, path = "sys/poller_waker_windows.rs")]
 mod poller_waker;
+mod raw_socket;
 #[cfg_attr(unix, path = "sys/signal_unix.rs")]
 #[cfg_attr(not(unix), path = "sys/signal_none.rs")]
 pub(crate) mod signal;
@@ -56,11 +60,16 @@ mod socket_address;
 #[cfg_attr(all(unix, not(target_os = "linux")), path = "sys/socket_unix.rs")]
 #[cfg_attr(windows, path = "sys/socket_windows.rs")]
 mod socket_os;
+#[cfg_attr(target_os = "linux", path = "sys/unix_socket_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "sys/unix_socket_unix.rs")]
+#[cfg(unix)]
+mod unix_socket;
 
 #[cfg_attr(target_os = "linux", path = "sys/default_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "sys/default_polling.rs")]
 mod default;
 
+pub use activation::take_inherited_sockets;
 #[cfg(unix)]
 pub use child::{ChildSetup, send_signal, send_signal_to_group, wait_for_child_blocking};
 #[cfg(unix)]
@@ -73,3 +82,6 @@ pub use interface::interface_index;
 pub use os_pipe::OsPipe;
 pub use os_socket::{OsSocket, is_exhaustion};
 pub use poller::PollingDriver;
+pub use raw_socket::RawSocket;
+#[cfg(unix)]
+pub use unix_socket::peer_credentials;

@@ -46,6 +46,7 @@ fn streams_do_not_delay_and_keep_what_the_listener_was_given() {
     }
 }
 
+// sem. 227
 #[test]
 fn an_ipv6_listener_leaves_ipv4_to_others() {
     let mut driver = new_driver().unwrap();
@@ -54,6 +55,24 @@ fn an_ipv6_listener_leaves_ipv4_to_others() {
     let Address::Ip(address) = six.local_addr().unwrap() else { panic!("an IP listener has an IP address") };
     let four = Address::Ip(([0, 0, 0, 0], address.port()).into());
     driver.listen(&four, &ListenOptions::default()).unwrap();
+}
+
+// sem. 228
+#[test]
+fn an_address_is_taken_over_and_shared_only_if_asked_for() {
+    let mut driver = new_driver().unwrap();
+    let any = Address::Ip(([127, 0, 0, 1], 0).into());
+    let lonely = driver.listen(&any, &ListenOptions::default()).unwrap();
+    assert!(sockopt::socket_reuseaddr(fd(lonely.source())).unwrap());
+    let refused = driver.listen(&lonely.local_addr().unwrap(), &ListenOptions::default()).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::AddrInUse);
+
+    let mut options = ListenOptions::default();
+    options.reuse_port = true;
+    let shared = driver.listen(&any, &options).unwrap();
+    driver.listen(&shared.local_addr().unwrap(), &options).unwrap();
+    let not_asked = driver.listen(&shared.local_addr().unwrap(), &ListenOptions::default()).unwrap_err();
+    assert_eq!(not_asked.kind(), std::io::ErrorKind::AddrInUse);
 }
 
 #[test]

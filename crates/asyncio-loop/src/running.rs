@@ -235,7 +235,7 @@ impl EventLoop {
         self.receive_batch();
         let batch = core.ready.borrow().len();
         let is_busy = batch > 0;
-        if !is_busy || core.attention.has(Reason::POLL_NOW) || core.budget.is_spent() {
+        if !is_busy || core.attention.has(Reason::POLL_NOW) || core.budget.is_spent(|| self.now()) {
             self.poll(is_busy, limit).map_err(RunError::Driver)?;
         }
         let batch = core.ready.borrow().len();
@@ -279,7 +279,7 @@ impl EventLoop {
         {
             let mut ready = core.ready.borrow_mut();
             let (sources, watches) = (core.sources.borrow(), core.watches.borrow());
-            for event in events.drain(..) {
+            for &event in &events {
                 if let Some(entry) = sources.take(event) {
                     if let Some(entry) = entry {
                         ready.push(entry);
@@ -289,6 +289,7 @@ impl EventLoop {
                 watches.for_each_ready(event, |watcher| ready.push(Entry::Step(watcher.into())));
             }
         }
+        events.clear();
         core.events.replace(events);
         let now = self.fire_timers();
         core.budget.polled(deadline != Deadline::Now, now);
@@ -339,7 +340,11 @@ impl EventLoop {
 
     /// When the earliest timer is due. One at the end of time is never due, not even on a clock that jumps.
     fn next_timer(&self) -> Option<Nanos> {
-        self.core.timers.borrow_mut().next_deadline().filter(|when| *when < Nanos::MAX)
+        let mut timers = self.core.timers.borrow_mut();
+        if timers.len() == 0 {
+            return None;
+        }
+        timers.next_deadline().filter(|when| *when < Nanos::MAX)
     }
 
     /// Runs the first `batch` entries of the ready queue; and if it `may_go_on`, iteration after iteration until there is something
@@ -394,14 +399,17 @@ impl EventLoop {
         if core.attention.has(Reason::POLL_ALWAYS) {
             return 0;
         }
-        let goes_on = core.budget.ran(u32::try_from(batch).unwrap_or(u32::MAX), || self.now());
+        let (ran, next) = (u32::try_from(batch).unwrap_or(u32::MAX), core.ready.borrow().len());
+        if next == 0 {
+            // Most likely the driver is polled now, and nobody need look at the clock.
+            core.budget.ran_all(ran);
+            return 0;
+        }
+        let goes_on = core.budget.ran(ran, || self.now());
         if !goes_on || !may_go_on || !core.attention.is_calm() || core.inbox.state().is_notified() {
             return 0;
         }
-        let next = core.ready.borrow().len();
-        if next > 0 {
-            core.counters.iterations.bump();
-        }
+        core.counters.iterations.bump();
         next
     }
 

@@ -11,6 +11,8 @@
 //!    owns a registered connection; handles of it come and go.
 //! 4. Nothing of a connection outlives its loop: closing that ends it without a word to the protocol.
 //!
+//! What is rare is kept out of line, so that the path of a request needs few registers and little stack.
+//!
 //! Absent on purpose: where endpoints come from (connecting and accepting), and what kind they are. A layer between wire
 //! and protocol (TLS) has two places: `deliver`, through which everything goes that was received, and `enqueue`, through
 //! which everything goes that is to be sent.
@@ -246,6 +248,7 @@ impl Connection {
     }
 
     /// Ends the connection: nothing is sent or received any more, and the protocol is told by a step of the loop.
+    #[inline(never)]
     pub(crate) fn lose(self: &Rc<Self>, error: Option<io::Error>) {
         if self.life.get() >= Life::Losing {
             return;
@@ -300,6 +303,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)]
     fn begin(self: &Rc<Self>) {
         let transport = Transport::new(self.clone());
         // As in asyncio, the connection survives a panic here.
@@ -307,6 +311,7 @@ impl Connection {
             self.shared.sending_after(|| self.call("connection_made", |protocol| protocol.connection_made(&transport)));
     }
 
+    #[inline(never)]
     fn end(self: &Rc<Self>) {
         self.life.set(Life::Lost);
         self.unregister();

@@ -1,6 +1,8 @@
 //! What can be asked of a transport beside moving bytes.
 
 use crate::transport::Transport;
+#[cfg(unix)]
+use asyncio_driver::PeerCredentials;
 use asyncio_driver::{Address, Source};
 use std::io;
 use std::net::Shutdown;
@@ -60,6 +62,21 @@ impl TransportSocket {
     /// `NotConnected` once the connection is lost; `Unsupported` if the endpoint has no descriptor; or no descriptor is left.
     pub fn dup(&self) -> io::Result<OwnedSocket> {
         self.with_fd(|fd| fd.try_clone_to_owned())?
+    }
+
+    /// Who is at the other end of a Unix socket, as it was when the connection was made.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for another kind of socket, `Unsupported` where the system is not asked yet, `NotConnected` once the
+    /// connection is lost.
+    ///
+    /// # asyncio
+    ///
+    /// `transport.get_extra_info("socket").getsockopt(SOL_SOCKET, SO_PEERCRED, …)`.
+    #[cfg(unix)]
+    pub fn peer_credentials(&self) -> io::Result<PeerCredentials> {
+        self.with_fd(asyncio_driver::peer_credentials)?
     }
 
     /// The address of this end.

@@ -50,6 +50,16 @@ impl Listener {
         self.endpoint.borrow().as_deref()?.local_addr().ok()
     }
 
+    /// A duplicate of the socket.
+    #[cfg(unix)]
+    pub(crate) fn dup(&self) -> io::Result<std::os::fd::OwnedFd> {
+        match self.endpoint.borrow().as_deref().map(|endpoint| endpoint.source()) {
+            Some(Source::Os(fd)) => fd.try_clone_to_owned(),
+            Some(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this endpoint has no descriptor")),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
     pub(crate) fn start(self: &Rc<Self>) -> io::Result<()> {
         let Some(server) = self.server.upgrade() else { return Ok(()) };
         let mut endpoint = self.endpoint.borrow_mut();

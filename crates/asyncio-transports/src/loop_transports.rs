@@ -25,7 +25,7 @@ pub(crate) struct LoopTransports {
     /// What was received last.
     pub(crate) received: RefCell<Box<[u8]>>,
     /// What the connection whose `data_received` runs has written out of `received`, and nothing else.
-    direct: Cell<Direct>,
+    direct: Direct,
     unsent: RefCell<VecDeque<Rc<Connection>>>,
     has_unsent: Cell<bool>,
     /// Somebody will call `send_unsent` when the callback under way is back.
@@ -36,20 +36,22 @@ pub(crate) struct LoopTransports {
 }
 
 /// What a callback has written out of the bytes that it was given: almost always all there is to send.
-#[derive(Clone, Copy)]
+#[derive(Default)]
 struct Direct {
-    /// The address of the connection; zero for none.
-    connection: usize,
+    /// The address of the connection; zero for none, and then nothing else means anything.
+    connection: Cell<usize>,
     /// Where the bytes lie that it was given, and how many they are.
-    first: usize,
-    bytes: usize,
+    first: Cell<usize>,
+    bytes: Cell<usize>,
     /// What was written of them; `to` is zero if nothing was.
-    from: usize,
-    to: usize,
+    from: Cell<usize>,
+    to: Cell<usize>,
 }
 
 impl Direct {
-    const NONE: Self = Self { connection: 0, first: 0, bytes: 0, from: 0, to: 0 };
+    fn is_of(&self, connection: &Connection) -> bool {
+        self.connection.get() == std::ptr::from_ref(connection).addr()
+    }
 }
 
 impl LoopTransports {
@@ -62,7 +64,7 @@ impl LoopTransports {
                 reports_read_closed: capabilities.edge && capabilities.reports_read_closed,
                 // Its pages are not touched before something arrives.
                 received: RefCell::new(vec![0; RECEIVE_BYTES].into_boxed_slice()),
-                direct: Cell::new(Direct::NONE),
+                direct: Direct::default(),
                 unsent: RefCell::default(),
                 has_unsent: Cell::new(false),
                 will_send: Cell::new(false),
@@ -80,41 +82,46 @@ impl LoopTransports {
     /// From now on, what `connection` writes out of `received` is only noted.
     #[inline]
     pub(crate) fn begin_direct(&self, connection: &Connection, received: &[u8]) {
-        let (first, bytes) = (received.as_ptr().addr(), received.len());
-        self.direct.set(Direct { connection: std::ptr::from_ref(connection).addr(), first, bytes, from: 0, to: 0 });
+        self.direct.connection.set(std::ptr::from_ref(connection).addr());
+        self.direct.first.set(received.as_ptr().addr());
+        self.direct.bytes.set(received.len());
+        self.direct.from.set(0);
+        self.direct.to.set(0);
     }
 
     /// Notes that `connection` writes `data`, if that lies in `received` where its last write ended.
     #[inline]
     pub(crate) fn extend_direct(&self, connection: &Connection, data: &[u8]) -> bool {
-        let direct = self.direct.get();
-        if direct.connection != std::ptr::from_ref(connection).addr() {
+        let direct = &self.direct;
+        if !direct.is_of(connection) {
             return false;
         }
         // Whatever lies before `first` wraps around, and is far out.
-        let from = data.as_ptr().addr().wrapping_sub(direct.first);
-        if from > direct.bytes || data.len() > direct.bytes - from || (direct.to > 0 && direct.to != from) {
+        let from = data.as_ptr().addr().wrapping_sub(direct.first.get());
+        let (bytes, to) = (direct.bytes.get(), direct.to.get());
+        if from > bytes || data.len() > bytes - from || (to > 0 && to != from) {
             return false;
         }
-        let begin = if direct.to == 0 { from } else { direct.from };
-        self.direct.set(Direct { from: begin, to: from + data.len(), ..direct });
+        if to == 0 {
+            direct.from.set(from);
+        }
+        direct.to.set(from + data.len());
         true
     }
 
     /// What `connection` has written, as a range of `received`; from now on its writes are queued.
     #[inline]
     pub(crate) fn end_direct(&self, connection: &Connection) -> Range<usize> {
-        if self.direct.get().connection != std::ptr::from_ref(connection).addr() {
+        if !self.direct.is_of(connection) {
             return 0..0;
         }
-        let direct = self.direct.replace(Direct::NONE);
-        direct.from..direct.to
+        self.direct.connection.set(0);
+        self.direct.from.get()..self.direct.to.get()
     }
 
     /// How much `connection` has written so.
     pub(crate) fn direct_bytes(&self, connection: &Connection) -> usize {
-        let direct = self.direct.get();
-        if direct.connection == std::ptr::from_ref(connection).addr() { direct.to - direct.from } else { 0 }
+        if self.direct.is_of(connection) { self.direct.to.get() - self.direct.from.get() } else { 0 }
     }
 
     /// Sends what `connection` has to send when the callback under way is back.
@@ -156,6 +163,18 @@ impl LoopTransports {
                 return self.has_unsent.set(false);
             };
             connection.send_written();
+        }
+    }
+
+    /// Lends the buffer, or as much of it as is wanted, for one receive: nothing in it outlives that.
+    pub(crate) fn with_scratch<R>(&self, bytes: usize, with: impl FnOnce(&mut [u8]) -> R) -> R {
+        match self.received.try_borrow_mut() {
+            Ok(mut received) if !received.is_empty() => {
+                let bytes = bytes.min(received.len());
+                with(&mut received[..bytes])
+            }
+            // It is in use, so this is called out of a `data_received`; or the loop is closed.
+            _ => with(&mut vec![0; bytes.min(RECEIVE_BYTES)]),
         }
     }
 

@@ -5,16 +5,18 @@
 //! become one. What lies elsewhere is copied, and small pieces end up side by side.
 //!
 //! Invariants:
-//! 1. `len` is the sum of the pieces, of which none is empty; bytes leave in the order in which they came.
+//! 1. `len` is the sum of the pieces that are bytes, of which none is empty; bytes leave in the order in which they came.
 //! 2. A range of the shared buffer is there only until `own` was called, which comes before that buffer is used again.
 //!
 //! Absent on purpose: when to send, and how much may wait. That is the connection's affair.
 
+use crate::transfer::{Placed, Transfer, Turn};
 use asyncio_driver::StreamEndpoint;
 use bytes::{Buf as _, Bytes};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]
@@ -34,6 +36,8 @@ enum Piece {
     Received(Range<usize>),
     /// Bytes that were given away to us.
     Owned(Bytes),
+    /// Bytes that never come here, or none: see `transfer`. Not counted.
+    Transfer(Placed),
 }
 
 /// How far sending has come.
@@ -41,13 +45,26 @@ enum Piece {
 pub(crate) struct Sent {
     /// How many bytes of the tail were sent.
     pub(crate) tail_bytes: usize,
-    /// The endpoint has no room for more.
+    /// The endpoint has no room for more, or it is somebody else's turn.
     pub(crate) is_blocked: bool,
+    /// The endpoint has room, and will not be reported.
+    pub(crate) is_turn_over: bool,
+}
+
+impl Sent {
+    const fn new(tail_bytes: usize, is_blocked: bool) -> Self {
+        Self { tail_bytes, is_blocked, is_turn_over: false }
+    }
 }
 
 impl Output {
     pub(crate) const fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether nothing is to be sent, not even a file.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
     }
 
     /// Appends `data`: as a range, if it lies in `received`, or else by copying it.
@@ -83,6 +100,11 @@ impl Output {
         self.pieces.push_back(Piece::Owned(data));
     }
 
+    /// Appends a file, or a mark.
+    pub(crate) fn push_transfer(&mut self, transfer: Rc<Transfer>) {
+        self.pieces.push_back(Piece::Transfer(Placed::new(transfer)));
+    }
+
     pub(crate) fn push_received(&mut self, range: Range<usize>) {
         debug_assert!(!range.is_empty(), "no piece is empty");
         self.len += range.len();
@@ -102,7 +124,15 @@ impl Output {
         loop {
             let rest = &tail[tail_bytes..];
             let (wanted, outcome) = match (self.pieces.front(), self.pieces.len() + usize::from(!rest.is_empty())) {
-                (_, 0) => return Ok(Sent { tail_bytes, is_blocked: false }),
+                (_, 0) => return Ok(Sent::new(tail_bytes, false)),
+                (Some(Piece::Transfer(transfer)), _) => match transfer.send(endpoint)? {
+                    Turn::Ended => {
+                        self.pieces.pop_front();
+                        continue;
+                    }
+                    Turn::Blocked => return Ok(Sent::new(tail_bytes, true)),
+                    Turn::Over => return Ok(Sent { is_turn_over: true, ..Sent::new(tail_bytes, true) }),
+                },
                 (None, _) => (rest.len(), endpoint.send(&[IoSlice::new(rest)])),
                 (Some(piece), 1) => {
                     let bytes = piece.bytes(received, &self.copied[self.copied_from..]);
@@ -114,11 +144,11 @@ impl Output {
                 Ok(count) => {
                     tail_bytes += self.advance(count);
                     if count < wanted {
-                        return Ok(Sent { tail_bytes, is_blocked: true });
+                        return Ok(Sent::new(tail_bytes, true));
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Ok(Sent { tail_bytes, is_blocked: true });
+                    return Ok(Sent::new(tail_bytes, true));
                 }
                 Err(error) => return Err(error),
             }
@@ -130,7 +160,8 @@ impl Output {
         let mut slices = [IoSlice::new(&[]); PIECES_MAX];
         let mut copied = &self.copied[self.copied_from..];
         let (mut count, mut wanted) = (0, 0);
-        for piece in self.pieces.iter().take(PIECES_MAX) {
+        let is_bytes = |piece: &&Piece| !matches!(piece, Piece::Transfer(_));
+        for piece in self.pieces.iter().take(PIECES_MAX).take_while(is_bytes) {
             let bytes = piece.bytes(received, copied);
             if matches!(piece, Piece::Copied(_)) {
                 copied = &copied[bytes.len()..];
@@ -138,7 +169,7 @@ impl Output {
             slices[count] = IoSlice::new(bytes);
             (count, wanted) = (count + 1, wanted + bytes.len());
         }
-        if count < PIECES_MAX && !tail.is_empty() {
+        if count < PIECES_MAX && count == self.pieces.len() && !tail.is_empty() {
             slices[count] = IoSlice::new(tail);
             (count, wanted) = (count + 1, wanted + tail.len());
         }
@@ -159,6 +190,7 @@ impl Output {
                 }
                 Piece::Received(range) => range.start += sent,
                 Piece::Owned(bytes) => bytes.advance(sent),
+                Piece::Transfer(_) => unreachable!("no byte of a file was counted"),
             }
             if piece.len() == 0 {
                 self.pieces.pop_front();
@@ -195,6 +227,7 @@ impl Piece {
             Self::Copied(bytes) => *bytes,
             Self::Received(range) => range.len(),
             Self::Owned(bytes) => bytes.len(),
+            Self::Transfer(_) => 0,
         }
     }
 
@@ -204,6 +237,7 @@ impl Piece {
             Self::Copied(bytes) => &copied[..*bytes],
             Self::Received(range) => &received[range.clone()],
             Self::Owned(bytes) => bytes,
+            Self::Transfer(_) => &[],
         }
     }
 }

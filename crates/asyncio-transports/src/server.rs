@@ -296,6 +296,23 @@ impl Server {
         self.0.listeners.borrow().iter().filter_map(|listener| listener.address()).collect()
     }
 
+    /// Duplicates of the sockets that are listened on, for whoever is to go on when this server is closed: another process
+    /// ([`sock_send_fds`](crate::LoopSocketsExt::sock_send_fds)), for instance. Whoever connects meanwhile waits for one of the
+    /// two. Close a Unix server that goes on elsewhere only with
+    /// [`cleanup_socket(false)`](crate::CreateUnixServer::cleanup_socket).
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if an endpoint has no descriptor; or no descriptor is left.
+    ///
+    /// # asyncio
+    ///
+    /// `[sock.dup() for sock in server.sockets]`.
+    #[cfg(unix)]
+    pub fn dup_sockets(&self) -> io::Result<Vec<std::os::fd::OwnedFd>> {
+        self.0.listeners.borrow().iter().map(|listener| listener.dup()).collect()
+    }
+
     /// How many connections of this server are not lost yet.
     #[must_use]
     pub fn client_count(&self) -> usize {

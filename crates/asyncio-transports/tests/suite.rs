@@ -19,7 +19,14 @@ mod os_pipes;
 #[cfg(unix)]
 #[path = "suite/os_sockets.rs"]
 mod os_sockets;
+#[cfg(unix)]
+#[path = "suite/sendfile.rs"]
+mod sendfile;
 #[path = "suite/servers.rs"]
 mod servers;
+#[path = "suite/sockets.rs"]
+mod sockets;
+#[path = "suite/turns.rs"]
+mod turns;
 #[path = "suite/writing.rs"]
 mod writing;

@@ -51,8 +51,9 @@ pub use asyncio_tasks::{
 };
 pub use asyncio_transports::{
     Buffered, BufferedProtocol, ConnectError, Connected, CreateConnection, CreateServer, CreateUnixServer, ExtraInfo,
-    Host, IntoHost, IntoHosts, IntoProtocol, IntoUnixAddress, Protocol, ProtocolRef, ServeForeverError, Server,
-    Streaming, Transport, TransportSocket,
+    Host, IntoHost, IntoHosts, IntoProtocol, IntoSockAddress, IntoUnixAddress, Protocol, ProtocolRef, SendFile,
+    SendfileNotAvailableError, ServeForeverError, Server, SockAddress, SockSendFile, Socket, Streaming, Transport,
+    TransportSocket,
 };
 
 /// The extension traits that give a loop and its handle the methods of all floors. Nothing else.
@@ -61,7 +62,7 @@ pub mod prelude {
     #[cfg(unix)]
     pub use asyncio_subprocess::LoopSubprocessExt;
     pub use asyncio_tasks::{LoopHandleExt, LoopTasksExt};
-    pub use asyncio_transports::LoopTransportsExt;
+    pub use asyncio_transports::{LoopSocketsExt, LoopTransportsExt};
 }
 
 /// Primitives that several threads use at once: their tasks by `.await`, and plain threads by blocking.
@@ -83,9 +84,11 @@ pub mod subprocess {
 pub mod driver {
     #[cfg(target_os = "linux")]
     pub use asyncio_driver::EpollDriver;
+    #[cfg(unix)]
+    pub use asyncio_driver::PeerCredentials;
     pub use asyncio_driver::{
         Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
-        ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsPipe, OsSocket, PipeEnd, PollingDriver, Readiness,
-        Source, StreamEndpoint, Token, new_driver,
+        ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsPipe, OsSocket, PipeEnd, PollingDriver, RawSocket,
+        Readiness, Source, StreamEndpoint, Token, new_driver, take_inherited_sockets,
     };
 }

@@ -95,8 +95,9 @@ impl Driver for EpollDriver {
                 Deadline::Never => None,
             };
             match self.wait_once(timeout, events) {
+                Ok(count) => break count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                outcome => break outcome?,
+                Err(error) => return Err(error),
             }
         };
         let capacity = self.buffer.capacity();

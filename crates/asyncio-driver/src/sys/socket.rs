@@ -16,6 +16,7 @@ use crate::{
     StreamEndpoint,
 };
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
+use std::fs::File;
 use std::io::{self, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
@@ -65,16 +66,6 @@ impl KernelStream {
     fn connected(socket: Socket) -> Self {
         Self { socket, connect: Connect::Done }
     }
-
-    fn ask_how_connect_went(&self) -> io::Result<()> {
-        if let Some(error) = self.socket.take_error()? {
-            return Err(error);
-        }
-        match self.socket.peer_addr() {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(io::ErrorKind::WouldBlock.into()),
-            outcome => outcome.map(drop),
-        }
-    }
 }
 
 impl StreamEndpoint for KernelStream {
@@ -95,13 +86,17 @@ impl StreamEndpoint for KernelStream {
         })
     }
 
+    fn send_file(&mut self, file: &File, offset: u64, count: usize) -> io::Result<usize> {
+        uninterrupted(|| socket_os::send_file(&self.socket, file, offset, count))
+    }
+
     fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
         self.socket.shutdown(how)
     }
 
     fn finish_connect(&mut self) -> io::Result<()> {
         if matches!(self.connect, Connect::UnderWay) {
-            self.connect = match self.ask_how_connect_went() {
+            self.connect = match how_connect_went(&self.socket) {
                 Ok(()) => Connect::Done,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                 Err(error) => Connect::Failed(error.kind(), error.raw_os_error()),
@@ -277,6 +272,28 @@ impl DatagramEndpoint for KernelDatagram {
     }
 }
 
+/// How the connect of a socket went: `WouldBlock` while it is under way. The system tells of a failure once.
+pub(super) fn how_connect_went(socket: &Socket) -> io::Result<()> {
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.peer_addr() {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Err(io::ErrorKind::WouldBlock.into()),
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Makes a socket of somebody else's one of ours.
+pub(super) fn make_ours(socket: OsSocket) -> io::Result<Socket> {
+    let socket = socket.into_socket();
+    if let Err(error) = socket.r#type() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a socket was expected: {error}")));
+    }
+    os_socket::close_on_exec(&socket)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
 /// Makes a socket of somebody else's one of ours, if it is of this `kind`.
 fn adopt(socket: OsSocket, kind: Type) -> io::Result<(Socket, Domain)> {
     let socket = socket.into_socket();
@@ -300,7 +317,7 @@ fn is_ip(domain: Domain) -> bool {
 }
 
 /// As `accept(2)` says: errors that the connection has met already, and that end with it.
-fn is_about_one_connection(error: &io::Error) -> bool {
+pub(super) fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::Interrupted
@@ -312,13 +329,24 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// The first attempt is almost always the last one: only a failure is looked at.
+#[inline]
 pub(super) fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
+    match operation() {
+        Ok(value) => Ok(value),
+        Err(error) => after_failure(error, operation),
+    }
+}
+
+#[cold]
+fn after_failure<T>(mut error: io::Error, mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    while error.kind() == io::ErrorKind::Interrupted {
         match operation() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            outcome => return outcome,
+            Ok(value) => return Ok(value),
+            Err(next) => error = next,
         }
     }
+    Err(error)
 }
 
 pub(super) fn uninitialised(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {

@@ -1,7 +1,9 @@
 //! Sockets on Linux: opened and accepted in one system call each.
 
+use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::ffi::{OsStr, c_int};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
@@ -35,6 +37,15 @@ pub(super) fn is_under_way(error: &io::Error) -> bool {
 /// Receives a packet, cut to `scratch`.
 pub(super) fn recv_from(socket: &Socket, scratch: &mut [MaybeUninit<u8>]) -> io::Result<(usize, SockAddr)> {
     socket.recv_from(scratch)
+}
+
+/// The kernel copies from the page cache, or from wherever it can map.
+pub(super) fn send_file(socket: &Socket, file: &File, mut offset: u64, count: usize) -> io::Result<usize> {
+    rustix::fs::sendfile(socket, file, Some(&mut offset), count).map_err(|error| match error {
+        // Not a file that can be mapped, or nothing that has an offset; or a kernel or a sandbox without the call.
+        Errno::INVAL | Errno::SPIPE | Errno::NOSYS | Errno::OPNOTSUPP => io::ErrorKind::Unsupported.into(),
+        error => error.into(),
+    })
 }
 
 /// A name in the abstract namespace is a path that begins with NUL.

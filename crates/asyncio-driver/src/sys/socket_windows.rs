@@ -2,6 +2,7 @@
 
 use socket2::{Domain, MaybeUninitSlice, SockAddr, Socket, Type};
 use std::ffi::c_int;
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 
@@ -37,6 +38,11 @@ pub(super) fn is_under_way(error: &io::Error) -> bool {
 pub(super) fn recv_from(socket: &Socket, scratch: &mut [MaybeUninit<u8>]) -> io::Result<(usize, SockAddr)> {
     let (count, _cut, sender) = socket.recv_from_vectored(&mut [MaybeUninitSlice::new(scratch)])?;
     Ok((count, sender))
+}
+
+/// Not on these systems yet.
+pub(super) fn send_file(_: &Socket, _: &File, _offset: u64, _count: usize) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Only Linux has an abstract namespace.

@@ -125,6 +125,7 @@ impl Connection {
     }
 
     /// Receives into the memory of a buffered protocol.
+    #[inline(never)]
     fn receive_into(&self, receiver: &ProtocolRef, buffered: &RefCell<dyn BufferedProtocol>) -> io::Result<Received> {
         let mut received = Ok(Received::Nothing);
         let outcome = self.call_on(receiver, "get_buffer", || {
@@ -175,6 +176,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)]
     fn receive_end(self: &Rc<Self>) {
         self.put(Flag::EOF_RECEIVED, true);
         self.update_interest();
@@ -191,15 +193,19 @@ impl Connection {
 /// Receives, and sees to it that the bytes lie at the front of `room`, wherever the driver had put them.
 fn receive_at_front(endpoint: &mut dyn asyncio_driver::StreamEndpoint, room: &mut [u8]) -> io::Result<Received> {
     let (front, size) = (room.as_ptr(), room.len());
-    let (bytes, elsewhere) = match endpoint.recv(room) {
-        Ok([]) => return Ok(Received::End),
-        Ok(bytes) if std::ptr::eq(bytes.as_ptr(), front) => (bytes.len(), None),
-        Ok(bytes) => (bytes.len(), Some(bytes.to_vec())),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Nothing),
-        Err(error) => return Err(error),
-    };
-    if let Some(elsewhere) = elsewhere {
-        room[..bytes].copy_from_slice(&elsewhere);
+    match endpoint.recv(room) {
+        Ok([]) => Ok(Received::End),
+        Ok(bytes) if std::ptr::eq(bytes.as_ptr(), front) => Ok(Received::Bytes(bytes.len(), bytes.len() < size)),
+        Ok(bytes) => {
+            let elsewhere = bytes.to_vec();
+            room[..elsewhere.len()].copy_from_slice(&elsewhere);
+            Ok(Received::Bytes(elsewhere.len(), elsewhere.len() < size))
+        }
+        Err(error) => nothing_received(error),
     }
-    Ok(Received::Bytes(bytes, bytes < size))
+}
+
+#[cold]
+fn nothing_received(error: io::Error) -> io::Result<Received> {
+    if error.kind() == io::ErrorKind::WouldBlock { Ok(Received::Nothing) } else { Err(error) }
 }

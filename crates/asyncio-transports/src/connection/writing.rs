@@ -7,6 +7,7 @@
 
 use super::{Connection, Flag, Life};
 use crate::flow_control::WriteLimits;
+use crate::transfer::Transfer;
 use asyncio_loop::ExceptionContext;
 use bytes::Bytes;
 use std::io::{self, IoSlice};
@@ -23,6 +24,14 @@ impl Connection {
         bytes + self.shared.direct_bytes(self)
     }
 
+    /// Whether anything waits to be sent: bytes, or a file.
+    fn has_waiting(&self) -> bool {
+        let output = self.output.take();
+        let is_empty = output.as_ref().is_none_or(|output| output.is_empty());
+        self.output.set(output);
+        !is_empty || self.shared.direct_bytes(self) > 0
+    }
+
     /// Nothing waits, so that bytes of the buffer of the loop may be sent from where they lie.
     pub(super) fn may_send_direct(&self) -> bool {
         const NONE_OF: u16 = Flag::BLOCKED.0 | Flag::WRITTEN.0 | Flag::EOF_WRITTEN.0;
@@ -35,13 +44,20 @@ impl Connection {
             Some(endpoint) => endpoint.send(&[IoSlice::new(&received[written.clone()])]),
             None => return,
         };
-        let sent = match outcome {
+        match outcome {
             Ok(sent) if sent == written.len() => {
                 if self.has(Flag::WRITING_PAUSED) {
                     self.tell_flow(true);
                 }
-                return;
             }
+            outcome => self.keep_unsent(outcome, received, written),
+        }
+    }
+
+    /// Not all that `send_direct` was given has left: the rest waits.
+    #[cold]
+    fn keep_unsent(self: &Rc<Self>, outcome: io::Result<usize>, received: &[u8], written: Range<usize>) {
+        let sent = match outcome {
             Ok(sent) => sent,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return self.fail(error),
@@ -84,12 +100,19 @@ impl Connection {
     ///
     /// After `write_eof`, and on a pipe that is read from.
     #[track_caller]
+    #[inline]
     pub(crate) fn may_write(&self) -> bool {
         assert!(!self.has(Flag::READ_END), "`write` called on the end of a pipe to read from");
         assert!(!self.has(Flag::EOF_WRITTEN), "`write` called after `write_eof`");
-        if self.life.get() == Life::Open {
-            return true;
+        let may_write = self.life.get() == Life::Open;
+        if !may_write {
+            self.note_lost_write();
         }
+        may_write
+    }
+
+    #[cold]
+    fn note_lost_write(&self) {
         let lost = self.lost_writes.get();
         if lost < LOST_WRITES_MAX {
             self.lost_writes.set(lost + 1);
@@ -99,7 +122,6 @@ impl Connection {
                 self.event_loop().call_exception_handler(report.with("transport", format!("{self:?}")));
             }
         }
-        false
     }
 
     /// Sends `data`, now or when the callback is back. Everything that is written goes through here, or `enqueue_owned`.
@@ -110,6 +132,7 @@ impl Connection {
         }
     }
 
+    #[inline(never)]
     fn queue(self: &Rc<Self>, data: &[u8]) {
         self.settle();
         let mut output = self.output.take().unwrap_or_else(|| self.shared.take_output());
@@ -145,6 +168,18 @@ impl Connection {
         }
     }
 
+    /// Sends a file, or passes a mark, after all that was written before. A layer between wire and protocol must see to it that
+    /// files do not come here.
+    pub(crate) fn enqueue_transfer(self: &Rc<Self>, transfer: Rc<Transfer>) {
+        self.settle();
+        let mut output = self.output.take().unwrap_or_else(|| self.shared.take_output());
+        output.push_transfer(transfer);
+        self.output.set(Some(output));
+        if !self.has(Flag::BLOCKED) {
+            self.send(&[]);
+        }
+    }
+
     fn send_when_back(self: &Rc<Self>) {
         if !self.has(Flag::WRITTEN) {
             self.put(Flag::WRITTEN, true);
@@ -164,6 +199,7 @@ impl Connection {
     }
 
     /// The endpoint was reported to have room.
+    #[inline(never)]
     pub(super) fn send_some(self: &Rc<Self>) {
         if self.take(Flag::WRITABLE) && self.has(Flag::BLOCKED) {
             self.send(&[]);
@@ -171,6 +207,7 @@ impl Connection {
     }
 
     /// Sends what waits, and then `tail`; what the endpoint does not take waits from now on.
+    #[inline(never)]
     fn send(self: &Rc<Self>, tail: &[u8]) {
         let Some(mut output) = self.output.take() else { return };
         let was_blocked = self.has(Flag::BLOCKED);
@@ -193,6 +230,10 @@ impl Connection {
                     self.shared.give_output(output);
                 }
                 self.put(Flag::BLOCKED, sent.is_blocked);
+                if sent.is_turn_over {
+                    self.put(Flag::WRITABLE, true);
+                    self.schedule();
+                }
                 if sent.is_blocked != was_blocked {
                     self.update_interest();
                 }
@@ -212,7 +253,7 @@ impl Connection {
 
     fn all_is_sent(self: &Rc<Self>) {
         // Being told to go on, the protocol may have written more.
-        if self.waiting_bytes() > 0 {
+        if self.has_waiting() {
             return;
         }
         if self.has(Flag::EOF_WRITTEN) && self.life.get() == Life::Open {
@@ -225,6 +266,7 @@ impl Connection {
     }
 
     /// Sending has failed. What has arrived before is still handed out, unless nobody wants it.
+    #[cold]
     fn fail(self: &Rc<Self>, error: io::Error) {
         self.put(Flag::BLOCKED, false);
         let may_have_input = self.may_receive() && !self.has(Flag::BEGINNING) && !self.has(Flag::WRITE_END);
@@ -240,6 +282,7 @@ impl Connection {
 
     /// Tells the protocol to pause or to go on, if that has changed. If one of its methods runs, that `may_wait` until it is
     /// back.
+    #[inline(never)]
     fn tell_flow(self: &Rc<Self>, may_wait: bool) {
         loop {
             let (waiting, limits) = (self.waiting_bytes(), self.limits.get());
@@ -274,14 +317,14 @@ impl Connection {
             return Ok(());
         }
         self.settle();
-        if self.waiting_bytes() > 0 && !self.has(Flag::BLOCKED) {
+        if self.has_waiting() && !self.has(Flag::BLOCKED) {
             self.send(&[]);
         }
         if self.life.get() != Life::Open {
             return Ok(());
         }
         self.put(Flag::EOF_WRITTEN, true);
-        if self.waiting_bytes() == 0 { self.finish_sending() } else { Ok(()) }
+        if self.has_waiting() { Ok(()) } else { self.finish_sending() }
     }
 
     /// Shuts the endpoint down at once, whatever waits.
@@ -306,7 +349,7 @@ impl Connection {
         self.settle();
         self.life.set(Life::Closing);
         self.update_interest();
-        if self.waiting_bytes() == 0 {
+        if !self.has_waiting() {
             self.lose(None);
         } else if !self.has(Flag::BLOCKED) {
             self.send(&[]);

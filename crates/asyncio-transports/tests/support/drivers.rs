@@ -13,6 +13,12 @@ macro_rules! on_each_driver {
         crate::drivers::on_each_driver!(@tests polling, $($name)*);
         crate::drivers::on_each_driver!(@tests platform, $($name)*);
     };
+    // Those that have sockets of the system.
+    (with sockets: $($(#[$meta:meta])* async fn $name:ident() $body:block)*) => {
+        $($(#[$meta])* async fn $name() $body)*
+        crate::drivers::on_each_driver!(@tests polling, $($name)*);
+        crate::drivers::on_each_driver!(@tests platform, $($name)*);
+    };
     (@tests $driver:ident, $($name:ident)*) => {
         mod $driver {
             $(#[test]
