@@ -11,7 +11,7 @@
 //!    he has lost.
 //! 3. For each item that leaves, a waiting putter is woken; for each that comes, every waiting getter. A putter that was woken and
 //!    leaves without having looked wakes the next one, if there is still room.
-//! 4. Nothing is borrowed while anybody is woken or an item is dropped. (It is while one is cloned.)
+//! 4. Nothing is borrowed while anybody is woken or an item is cloned or dropped.
 //!
 //! Absent on purpose: threads.
 
@@ -32,7 +32,8 @@ use std::task::{Context, Poll};
 /// The end of a broadcast where items are put; each [`Subscriber`] gets all of them, in order.
 ///
 /// Clones put into the same broadcast; when the last one is dropped, it is shut down: subscribers get what is left, and then its
-/// end. An item that nobody subscribes to is dropped. Cloning an item must not use the broadcast that it is in.
+/// end. An item that nobody subscribes to is dropped. One that several subscribers take is cloned for all but the last, and moves to
+/// the heap when the first one takes it.
 ///
 /// # Examples
 ///
@@ -89,9 +90,31 @@ struct State<T> {
     lost: u64,
 }
 
+/// An item and for how many it is. It is in one of two places.
 struct Kept<T> {
-    item: T,
+    /// Nobody has taken it yet.
+    fresh: Option<T>,
+    /// Somebody has, and cloned it with nothing borrowed.
+    shared: Option<Rc<T>>,
     remaining: usize,
+}
+
+impl<T> Kept<T> {
+    /// The item, to be cloned as soon as nothing is borrowed any more.
+    fn share(&mut self) -> Option<Rc<T>> {
+        if let Some(item) = self.fresh.take() {
+            self.shared = Some(Rc::new(item));
+        }
+        self.shared.clone()
+    }
+}
+
+impl<T: Clone> Kept<T> {
+    fn into_item(self) -> T {
+        // It is cloned only if it left while others were cloning it, which had got us here.
+        let item = self.fresh.or_else(|| self.shared.map(Rc::unwrap_or_clone));
+        item.expect("it is in one of two places")
+    }
 }
 
 impl<T: Clone> Broadcast<T> {
@@ -231,30 +254,27 @@ impl<T> State<T> {
         self.first += taken as u64;
         self.kept.drain(..taken).collect()
     }
-}
 
-impl<T: Clone> State<T> {
     /// Takes an item for one of those who have yet to take it, if it is kept.
     fn take(&mut self, number: u64) -> Option<Taken<T>> {
         let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
         let kept = self.kept.get_mut(place)?;
         if kept.remaining > 1 {
-            let item = kept.item.clone();
             kept.remaining -= 1;
-            return Some(Taken::Clone(item));
+            return kept.share().map(Taken::Clone);
         }
         // Nobody has yet to take it but this one; so nobody has yet to take an older one, and it is the oldest.
         self.first += 1;
-        self.kept.pop_front().map(|kept| Taken::Last(kept.item))
+        self.kept.pop_front().map(Taken::Last)
     }
 }
 
 /// How an item was taken.
 enum Taken<T> {
-    /// Others have yet to take it.
-    Clone(T),
+    /// Others have yet to take it: it is to be cloned.
+    Clone(Rc<T>),
     /// It has left.
-    Last(T),
+    Last(Kept<T>),
 }
 
 impl<T> Shared<T> {
@@ -284,7 +304,7 @@ impl<T> Shared<T> {
     /// Adds an item, which somebody subscribes to; gives back what was dropped for it.
     fn push(&self, item: T) -> Option<Kept<T>> {
         let state = &mut *self.state.borrow_mut();
-        let new = Kept { item, remaining: state.subscribers };
+        let new = Kept { fresh: Some(item), shared: None, remaining: state.subscribers };
         let lost = if self.maxsize > 0 && state.kept.len() >= self.maxsize { state.kept.pop_front() } else { None };
         if lost.is_some() {
             state.first += 1;

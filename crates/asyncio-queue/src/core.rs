@@ -4,7 +4,8 @@
 //! 1. An item is in `items` or in the hands of one task: it leaves in the poll that returns it, and arrives in the poll that says
 //!    so.
 //! 2. For each item that is put, a waiting getter is woken, and for each that is taken a waiting putter. One that was woken and leaves
-//!    without having looked wakes the next one, if there is still something to be had.
+//!    without having looked wakes the next one, if there is still something to be had. A getter that is a stream may have been let
+//!    be, and never look: for each of those, one more is woken.
 //! 3. `finished` is set exactly while nothing is unfinished.
 //! 4. Nothing is borrowed while anybody is woken or an item is dropped.
 //!
@@ -26,6 +27,8 @@ pub(crate) struct Core<S> {
     /// 0: there is no bound.
     maxsize: usize,
     getters: WaitQueue,
+    /// How many of the getters are streams.
+    streams: Cell<usize>,
     putters: WaitQueue,
     unfinished: Cell<usize>,
     finished: Event,
@@ -41,6 +44,7 @@ impl<S: Storage> Core<S> {
             items: RefCell::default(),
             maxsize,
             getters: WaitQueue::new(),
+            streams: Cell::new(0),
             putters: WaitQueue::new(),
             unfinished: Cell::new(0),
             finished,
@@ -119,6 +123,34 @@ impl<S: Storage> Core<S> {
         Poll::Pending
     }
 
+    /// As `poll_get`, for a stream: whoever polled it may let it be, with its wait in the queue.
+    pub(crate) fn poll_next(&self, wait: &mut Option<Wait>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let was_waiting = wait.is_some();
+        let outcome = self.poll_get(wait, cx);
+        self.count_stream(was_waiting, wait.is_some());
+        outcome.map(Result::ok)
+    }
+
+    /// Ends the wait of a stream.
+    pub(crate) fn leave_stream(&self, wait: &mut Option<Wait>) {
+        self.count_stream(wait.is_some(), false);
+        self.leave_getters(wait);
+    }
+
+    fn count_stream(&self, was_waiting: bool, is_waiting: bool) {
+        self.streams.set(self.streams.get() + usize::from(is_waiting) - usize::from(was_waiting));
+    }
+
+    /// Tells those who wait that there is an item: the next one, and as many more as there are streams among them.
+    #[inline]
+    fn wake_getter(&self) {
+        for _ in 0..=self.streams.get() {
+            if !self.getters.wake_next() {
+                break;
+            }
+        }
+    }
+
     /// Gives up waiting for room.
     pub(crate) fn leave_putters(&self, wait: &mut Option<Wait>) {
         if leave(wait) && !self.full() {
@@ -129,7 +161,7 @@ impl<S: Storage> Core<S> {
     /// Gives up waiting for an item.
     pub(crate) fn leave_getters(&self, wait: &mut Option<Wait>) {
         if leave(wait) && !self.empty() {
-            self.getters.wake_next();
+            self.wake_getter();
         }
     }
 
@@ -148,7 +180,7 @@ impl<S: Storage> Core<S> {
         if unfinished == 0 {
             self.finished.clear();
         }
-        self.getters.wake_next();
+        self.wake_getter();
     }
 
     #[inline]

@@ -120,8 +120,9 @@ impl<T> fmt::Debug for Sender<T> {
 
 /// The end of a queue where items are taken, also as a `Stream`; see [`Queue::split`].
 ///
-/// Clones compete for the items. A stream that is polled and then left alone keeps its place among those who wait;
-/// [`next`](Self::next) and [`get`](Self::get) give theirs up when they are dropped.
+/// Clones compete for the items. [`next`](Self::next) and [`get`](Self::get) give their place among those who wait up when they are
+/// dropped. `Stream::poll_next` knows no such end: a stream that was polled and then let be keeps its place until it is polled again or
+/// the receiver is dropped. It keeps no item from the others, but costs each item a wake-up more.
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
     /// Of the stream.
@@ -218,7 +219,7 @@ impl<T> Stream for Receiver<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let Self { shared, wait } = &mut *self;
-        shared.core.poll_get(wait, cx).map(Result::ok)
+        shared.core.poll_next(wait, cx)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -235,7 +236,7 @@ impl<T> Clone for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.core.leave_getters(&mut self.wait);
+        self.shared.core.leave_stream(&mut self.wait);
         let left = self.shared.receivers.get() - 1;
         self.shared.receivers.set(left);
         if left == 0 {

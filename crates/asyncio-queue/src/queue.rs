@@ -249,7 +249,7 @@ queues! {
 
     /// A queue from which the smallest item is taken first; equal ones in the order in which they were put.
     ///
-    /// Comparing two items must not use the queue that they are in.
+    /// Comparing two items must not use the queue that they are in: an `Ord` that does panics, for the heap is in disorder at that moment.
     ///
     /// # asyncio
     ///

@@ -7,6 +7,7 @@ use asyncio_queue::{
     Broadcast, BroadcastGetError, BroadcastGetNowaitError, PutError, QueueFull, QueueShutDown, Subscriber,
 };
 use asyncio_tasks::create_task;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use support::{Log, run, settle};
 
@@ -28,6 +29,61 @@ fn every_subscriber_gets_every_item_from_then_on() {
     assert_eq!((taken(&mut first), taken(&mut second), taken(&mut clone)), (vec![2, 3], vec![2, 3], vec![2, 3]));
     let end = news.statistics();
     assert_eq!((end.qsize, end.subscribers, end.peak_size, end.lost), (0, 3, 2, 0));
+}
+
+#[test]
+fn an_item_may_do_anything_with_its_broadcast_while_it_is_cloned() {
+    /// Looks, puts another one, and subscribes.
+    struct Busy(Option<Rc<Broadcast<Busy>>>);
+    impl Clone for Busy {
+        fn clone(&self) -> Self {
+            let news = self.0.as_ref().unwrap();
+            assert!(news.put_nowait(Self(None)).is_ok());
+            drop(news.subscribe());
+            Self(Some(news.clone()))
+        }
+    }
+    // Of a lossy one with room for one item, what is being cloned is dropped meanwhile.
+    for (news, left) in [(Broadcast::new(0), 2), (Broadcast::lossy(1), 1)] {
+        let news = Rc::new(news);
+        let (mut first, second) = (news.subscribe(), news.subscribe());
+        assert!(news.put_nowait(Busy(Some(news.clone()))).is_ok());
+        assert!(first.get_nowait().unwrap().0.is_some());
+        assert_eq!((news.statistics().qsize, first.qsize(), second.qsize()), (left, 1, left));
+        news.shutdown(true); // What is left holds the broadcast.
+    }
+}
+
+#[test]
+fn an_item_may_be_a_subscription() {
+    #[derive(Clone)]
+    struct Follow(Option<Box<Subscriber<Follow>>>);
+    let news = Broadcast::new(0);
+    let (mut first, mut second) = (news.subscribe(), news.subscribe());
+    let follow = news.subscribe();
+    assert!(news.put_nowait(Follow(Some(Box::new(follow)))).is_ok());
+    for subscriber in [&mut first, &mut second] {
+        let mut followed = subscriber.get_nowait().unwrap().0.unwrap();
+        assert!(followed.get_nowait().unwrap().0.is_some());
+    }
+    news.shutdown(true); // What is left is for the subscriber in it.
+}
+
+#[test]
+fn an_item_whose_clone_panics_counts_as_taken() {
+    struct Fragile;
+    impl Clone for Fragile {
+        fn clone(&self) -> Self {
+            panic!("as expected");
+        }
+    }
+    let news = Broadcast::new(0);
+    let (mut first, mut second) = (news.subscribe(), news.subscribe());
+    assert!(news.put_nowait(Fragile).is_ok());
+    assert!(catch_unwind(AssertUnwindSafe(|| first.get_nowait().is_ok())).is_err());
+    assert_eq!((first.qsize(), second.qsize()), (0, 1));
+    assert!(second.get_nowait().is_ok(), "the last one gets the item itself");
+    assert_eq!(news.statistics().qsize, 0);
 }
 
 #[test]

@@ -39,6 +39,21 @@ fn put_and_get_without_waiting_allocate_nothing() {
 }
 
 #[test]
+fn an_item_that_several_subscribers_take_costs_one_allocation() {
+    let news = Broadcast::new(4);
+    let mut subscribers = [(); 3].map(|()| news.subscribe());
+    let mut round = |n| {
+        news.put_nowait(n).unwrap();
+        for subscriber in &mut subscribers {
+            assert_eq!(subscriber.get_nowait(), Ok(n));
+        }
+    };
+    (0..10).for_each(&mut round);
+    let ((), counts) = count_allocations(|| (0..ROUNDS).for_each(&mut round));
+    assert_eq!((counts.allocations, counts.deallocations), (ROUNDS, ROUNDS));
+}
+
+#[test]
 fn an_item_that_is_waited_for_costs_one_wake_and_no_allocation() {
     let event_loop = EventLoop::builder().driver(Box::new(ScriptedDriver::new(&VirtualClock::new()))).build().unwrap();
     let (there, back) = (Rc::new(Queue::new(1)), Rc::new(Queue::new(1)));

@@ -3,9 +3,10 @@
 #[path = "support/run.rs"]
 mod support;
 
-use asyncio_queue::{Queue, QueueShutDown};
+use asyncio_queue::{Queue, QueueShutDown, Receiver};
 use asyncio_tasks::create_task;
 use futures_core::Stream;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -52,6 +53,53 @@ fn without_receivers_items_come_back_and_what_is_left_is_dropped() {
         assert!(sender.put_nowait(item.clone()).is_err());
         assert_eq!(Rc::strong_count(&item), 1);
         sender.join().await; // What was dropped counts as done.
+    });
+}
+
+/// Polls the stream once.
+async fn poll(receiver: &mut Receiver<u32>) -> Poll<Option<u32>> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *receiver).poll_next(cx))).await
+}
+
+#[test]
+fn a_stream_that_is_let_be_keeps_no_item_from_the_others() {
+    run(async {
+        let (sender, mut idle) = Queue::new(0).split();
+        let [first, second] = [idle.clone(), idle.clone()];
+        let mut also_idle = idle.clone();
+        for stream in [&mut idle, &mut also_idle] {
+            assert!(poll(stream).await.is_pending());
+        }
+        let tasks = [first, second].map(|receiver| create_task(async move { receiver.get().await }));
+        settle().await;
+        sender.put_nowait(7).unwrap();
+        settle().await;
+        sender.put_nowait(8).unwrap();
+        settle().await;
+        assert!(tasks.iter().all(|task| task.done()));
+        // A stream that is polled again has its turn, and one that is dropped is no longer counted.
+        sender.put_nowait(9).unwrap();
+        drop(also_idle);
+        assert_eq!(poll(&mut idle).await, Poll::Ready(Some(9)));
+        assert_eq!(sender.statistics().tasks_waiting_get, 0);
+    });
+}
+
+#[test]
+fn a_stream_that_is_let_be_may_also_be_woken_last() {
+    run(async {
+        let (sender, mut idle) = Queue::new(0).split();
+        let other = idle.clone();
+        let woken = idle.clone();
+        let leaves = create_task(async move { woken.get().await });
+        settle().await;
+        assert!(poll(&mut idle).await.is_pending());
+        let stays = create_task(async move { other.get().await });
+        settle().await;
+        sender.put_nowait(7).unwrap();
+        leaves.cancel(); // It was woken: its wake-up goes on, past the stream.
+        settle().await;
+        assert_eq!(stays.await, Ok(Ok(7)));
     });
 }
 

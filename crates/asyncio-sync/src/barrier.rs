@@ -12,14 +12,17 @@
 //! Invariants:
 //! 1. `inside` counts the tasks between their arrival and their end, whichever way they end.
 //! 2. Every change of `state` wakes everybody, and everybody looks again; so a wake-up that gets lost with a cancelled task is
-//!    missed by nobody.
+//!    missed by nobody. Whoever was cancelled and waits on looks again, too: nobody wakes him.
 //!
 //! Absent on purpose: a lock. asyncio has one, which nobody ever holds while another task runs.
 
-use asyncio_tasks::WaitQueue;
+use asyncio_tasks::{Wait, WaitQueue, WaiterState};
 use std::cell::Cell;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::Poll;
 
 /// Lets a number of tasks wait for one another, again and again.
 ///
@@ -81,7 +84,7 @@ impl Barrier {
     /// # Cancel safety
     ///
     /// Cancel safe. A task that leaves early is simply gone: the others wait for another one in its place. After the
-    /// round was complete, the others go on without it.
+    /// round was complete, the others go on without it. A wait that is kept beyond a cancellation, by reference, stays inside.
     ///
     /// # Errors
     ///
@@ -91,9 +94,7 @@ impl Barrier {
     ///
     /// `Barrier.wait`. Same.
     pub async fn wait(&self) -> Result<usize, BrokenBarrierError> {
-        while matches!(self.state.get(), State::Draining | State::Resetting) {
-            self.waiters.wait().await;
-        }
+        self.wait_while(|state| matches!(state, State::Draining | State::Resetting)).await;
         if self.state.get() == State::Broken {
             return Err(BrokenBarrierError { cause: Cause::Aborted });
         }
@@ -102,9 +103,7 @@ impl Barrier {
             self.change(State::Draining);
             return Ok(index);
         }
-        while self.state.get() == State::Filling {
-            self.waiters.wait().await;
-        }
+        self.wait_while(|state| state == State::Filling).await;
         match self.state.get() {
             State::Broken | State::Resetting => Err(BrokenBarrierError { cause: Cause::Interrupted }),
             State::Filling | State::Draining => Ok(index),
@@ -168,6 +167,26 @@ impl Barrier {
             broken: self.broken(),
             tasks_inside: self.inside.get(),
         }
+    }
+
+    /// Waits as long as the state is one of these.
+    async fn wait_while(&self, is_meant: impl Fn(State) -> bool) {
+        let mut waiting: Option<Wait> = None;
+        let is_over = poll_fn(|cx| {
+            if let Some(wait) = &mut waiting {
+                // A cancelled one looks, and waits anew: the future was kept beyond the cancellation, by reference.
+                if Pin::new(&mut *wait).poll(cx).is_pending() && wait.state() != WaiterState::Cancelled {
+                    return Poll::Pending;
+                }
+                waiting = None;
+            }
+            if !is_meant(self.state.get()) {
+                return Poll::Ready(());
+            }
+            waiting = Some(self.waiters.wait_now(cx));
+            Poll::Pending
+        });
+        is_over.await;
     }
 
     fn change(&self, state: State) {

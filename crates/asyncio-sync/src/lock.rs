@@ -1,7 +1,7 @@
 //! `Lock`: one task at a time, first come, first served.
 //!
 //! Invariants:
-//! 1. The data is borrowed exactly while the lock is `Guarded`: by its guard, which is the only one.
+//! 1. The data is borrowed mutably exactly while the lock is `Guarded`: by its guard, which is the only one.
 //! 2. While the lock is unlocked and anybody waits, the head of the queue is woken, or cancelled and about to leave; leaving, it
 //!    wakes the next head. So no wake-up is lost.
 //! 3. Nobody passes the queue: the lock is taken at once only if nobody is in the queue but those who were cancelled.
@@ -159,9 +159,11 @@ impl<T> Lock<T> {
 
     #[inline]
     fn take(&self, location: &'static Location<'static>) -> LockGuard<'_, T> {
+        // The borrow comes first: it panics if the data's own `Debug` acquires the lock, which then is not held by nobody.
+        let data = Some(self.data.borrow_mut());
         self.state.set(State::Guarded);
         self.waiters.set_holder(location);
-        LockGuard { lock: self, data: Some(self.data.borrow_mut()) }
+        LockGuard { lock: self, data }
     }
 
     #[inline]
@@ -180,6 +182,7 @@ impl Default for Lock {
 }
 
 impl<T: fmt::Debug> fmt::Debug for Lock<T> {
+    /// Shows the data if nobody holds the lock. The `Debug` of the data must not acquire it: that panics.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Lock");
         match self.data.try_borrow() {

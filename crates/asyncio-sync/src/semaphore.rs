@@ -88,13 +88,13 @@ impl Semaphore {
     }
 
     /// Adds a permit: one that was given up by [`SemaphorePermit::forget`], or a new one. It goes to the first one who waits, if
-    /// anybody does.
+    /// anybody does. Never more than `usize::MAX` are to be had: one more is lost.
     ///
     /// # asyncio
     ///
     /// `Semaphore.release`. Same.
     pub fn release(&self) {
-        self.core.release();
+        let _ = self.core.release();
     }
 
     /// A snapshot, for tests and for looking at a program that hangs.
@@ -143,11 +143,7 @@ impl BoundedSemaphore {
     ///
     /// `BoundedSemaphore.release`. Same.
     pub fn release(&self) -> Result<(), OverReleaseError> {
-        if self.core.is_complete() {
-            return Err(OverReleaseError);
-        }
-        self.core.release();
-        Ok(())
+        if self.core.release() { Ok(()) } else { Err(OverReleaseError) }
     }
 
     /// A snapshot, for tests and for looking at a program that hangs.
@@ -173,14 +169,17 @@ impl Default for BoundedSemaphore {
 
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Semaphore").field("value", &self.core.value).field("waiters", &self.core.waiters.len()).finish()
+        f.debug_struct("Semaphore")
+            .field("value", &self.core.value.get())
+            .field("waiters", &self.core.waiters.len())
+            .finish()
     }
 }
 
 impl fmt::Debug for BoundedSemaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundedSemaphore")
-            .field("value", &self.core.value)
+            .field("value", &self.core.value.get())
             .field("bound", &self.core.bound)
             .field("waiters", &self.core.waiters.len())
             .finish()
@@ -227,9 +226,7 @@ impl Drop for SemaphorePermit<'_> {
     #[inline]
     fn drop(&mut self) {
         // Somebody may have released in its place; there is nobody here whom that could be reported to.
-        if !self.core.is_complete() {
-            self.core.release();
-        }
+        let _ = self.core.release();
     }
 }
 
@@ -249,10 +246,6 @@ impl Core {
         self.value.get() == 0 || !(self.waiters.is_empty() || self.waiters.all_cancelled())
     }
 
-    const fn is_complete(&self) -> bool {
-        self.value.get() >= self.bound
-    }
-
     #[inline]
     fn try_acquire(&self) -> Option<SemaphorePermit<'_>> {
         (!self.locked()).then(|| {
@@ -261,10 +254,23 @@ impl Core {
         })
     }
 
+    /// Puts a permit back and hands it out; says whether it was missing. One too many changes nothing.
     #[inline]
-    fn release(&self) {
-        self.value.set(self.value.get() + 1);
-        self.hand_out_one();
+    fn release(&self) -> bool {
+        let is_missing = self.put_back();
+        if is_missing {
+            self.hand_out_one();
+        }
+        is_missing
+    }
+
+    #[inline]
+    fn put_back(&self) -> bool {
+        let value = self.value.get();
+        if value < self.bound {
+            self.value.set(value + 1);
+        }
+        value < self.bound
     }
 
     /// Hands a permit, which is there, to the first one who waits.
@@ -332,7 +338,8 @@ impl<'a> SemaphoreAcquire<'a> {
     fn leave(&mut self) {
         let Some(wait) = self.wait.take() else { return };
         if wait.state() == WaiterState::Woken {
-            self.core.value.set(self.core.value.get() + 1);
+            // Unless somebody has released in its place meanwhile.
+            let _ = self.core.put_back();
         }
         drop(wait);
         self.core.hand_out_all();

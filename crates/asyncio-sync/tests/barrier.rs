@@ -4,7 +4,7 @@
 mod support;
 
 use asyncio_sync::{Barrier, BrokenBarrierError};
-use asyncio_tasks::{Task, create_task};
+use asyncio_tasks::{Task, create_task, timeout};
 use std::rc::Rc;
 use support::{Log, run, settle};
 
@@ -113,6 +113,43 @@ fn a_waiter_that_is_cancelled_is_simply_gone() {
         let _next = [3, 4].map(|name| arrive(&barrier, &log, name));
         settle().await;
         log.assert([(2, Ok(1)), (4, Ok(1)), (3, Ok(0))]);
+    });
+}
+
+#[test]
+fn a_wait_that_is_kept_beyond_a_cancellation_stays_inside() {
+    run(async {
+        // With or without a look between the cancellation and the round's end.
+        for looks_before in [true, false] {
+            let (barrier, log) = (Rc::new(Barrier::new(2)), Log::new());
+            let mut wait = Box::pin(barrier.wait());
+            assert!(timeout(1, wait.as_mut()).await.is_err());
+            if looks_before {
+                assert!(timeout(1, wait.as_mut()).await.is_err());
+            }
+            assert_eq!(barrier.n_waiting(), 1);
+            let _other = arrive(&barrier, &log, 1);
+            assert_eq!(timeout(1, wait.as_mut()).await, Ok(Ok(0)));
+            log.assert([(1, Ok(1))]);
+        }
+    });
+}
+
+#[test]
+fn a_wait_for_the_next_round_that_is_kept_beyond_a_cancellation_takes_part_in_it() {
+    run(async {
+        let (barrier, log) = (Rc::new(Barrier::new(2)), Log::new());
+        let mut first = Box::pin(barrier.wait());
+        assert!(timeout(1, first.as_mut()).await.is_err());
+        assert_eq!(barrier.wait().await, Ok(1));
+        let mut late = Box::pin(barrier.wait()); // For as long as the first one has not left.
+        assert!(timeout(1, late.as_mut()).await.is_err());
+        assert_eq!((first.await, barrier.n_waiting()), (Ok(0), 0));
+        let _other = arrive(&barrier, &log, 1);
+        settle().await;
+        assert_eq!(timeout(1, late.as_mut()).await, Ok(Ok(1)));
+        settle().await;
+        log.assert([(1, Ok(0))]);
     });
 }
 

@@ -5,9 +5,10 @@ mod support;
 
 use asyncio_sync::{Lock, LockGuard, ReleaseError};
 use asyncio_tasks::{Task, catch_cancelled, create_task, yield_now};
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 use support::{Log, run, settle};
 
@@ -207,6 +208,22 @@ fn the_data_is_there_for_one_at_a_time_and_then_for_the_owner() {
     assert_eq!(format!("{lock:?} {guard:?}"), "Lock { data: <locked>, locked: true, waiters: 0 } [1, 2, 3]");
     drop(guard);
     assert_eq!(lock.into_inner(), [1, 2, 3]);
+}
+
+#[test]
+fn data_that_acquires_its_own_lock_to_be_shown_panics_and_locks_nothing() {
+    struct Curious(Weak<Lock<Option<Self>>>);
+    impl fmt::Debug for Curious {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let lock = self.0.upgrade().unwrap();
+            write!(f, "{}", lock.try_acquire().is_some())
+        }
+    }
+    let lock = Rc::new(Lock::new(None));
+    *lock.try_acquire().unwrap() = Some(Curious(Rc::downgrade(&lock)));
+    assert!(catch_unwind(AssertUnwindSafe(|| format!("{lock:?}"))).is_err());
+    assert!(!lock.locked());
+    assert!(lock.try_acquire().is_some());
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod support;
 use asyncio_sync::{BoundedSemaphore, Semaphore};
 use asyncio_tasks::yield_now;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 use suite::taker;
 use support::{Log, run, settle};
 
@@ -52,5 +53,17 @@ fn a_bounded_semaphore_has_never_more_permits_than_at_first() {
         drop(permit);
         assert_eq!(semaphore.statistics().value, 2);
         assert!(!semaphore.locked());
+        assert_eq!(format!("{semaphore:?}"), "BoundedSemaphore { value: 2, bound: 2, waiters: 0 }");
     });
+}
+
+#[test]
+fn a_permit_that_was_released_in_place_of_one_on_its_way_is_not_one_too_many() {
+    let semaphore = BoundedSemaphore::new(1);
+    semaphore.try_acquire().unwrap().forget();
+    let mut woken = Box::pin(semaphore.acquire());
+    assert!(woken.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!((semaphore.release(), semaphore.release()), (Ok(()), Ok(())));
+    drop(woken);
+    assert_eq!(semaphore.statistics().value, 1);
 }

@@ -121,7 +121,7 @@ impl<T: Clone> Subscriber<T> {
         }
     }
 
-    /// Takes the next item, if there is one.
+    /// Takes the next item, if there is one. If cloning it panics, it counts as taken.
     ///
     /// # Errors
     ///
@@ -140,10 +140,10 @@ impl<T: Clone> Subscriber<T> {
         drop(state);
         self.next += 1;
         Ok(match taken {
-            Taken::Clone(item) => item,
-            Taken::Last(item) => {
+            Taken::Clone(item) => (*item).clone(),
+            Taken::Last(kept) => {
                 self.shared.has_left(1);
-                item
+                kept.into_item()
             }
         })
     }

@@ -320,7 +320,8 @@ macro_rules! queues {
 }
 
 queues! {
-    /// A queue between threads: first in, first out. Puts and gets take no lock; room for `maxsize` items is allocated at once.
+    /// A queue between threads: first in, first out. Puts and gets take no lock; room for `maxsize` items is allocated at once. A bound of
+    /// 2³¹ items or more is none: nothing is allocated beforehand, and a `put` never waits.
     ///
     /// # asyncio
     ///
@@ -336,7 +337,8 @@ queues! {
 
     /// A queue between threads, from which the smallest item is taken first; equal ones in the order in which they were put.
     ///
-    /// Comparing two items must not use the queue that they are in.
+    /// Comparing two items must not use the queue that they are in: an `Ord` that does deadlocks, or panics, for the queue is locked at that
+    /// moment.
     ///
     /// # asyncio
     ///

@@ -29,6 +29,9 @@ pub(crate) trait SharedStorage {
     fn is_closed(&self) -> bool;
 }
 
+/// For how many items room is allocated at once, at most. A greater bound means "as many as there may come".
+const ROOM_MAX: usize = i32::MAX as usize;
+
 /// First in, first out: no lock.
 pub(crate) type SharedFifo<T> = ConcurrentQueue<T>;
 
@@ -53,7 +56,7 @@ impl<T> SharedStorage for SharedFifo<T> {
     type Item = T;
 
     fn new(maxsize: usize) -> Self {
-        if maxsize == 0 { Self::unbounded() } else { Self::bounded(maxsize) }
+        if (1..=ROOM_MAX).contains(&maxsize) { Self::bounded(maxsize) } else { Self::unbounded() }
     }
 
     fn push(&self, item: T) -> Result<(), PushError<T>> {

@@ -332,3 +332,13 @@ fn errors_are_io_errors_too_and_need_nothing_of_the_item() {
         "Queue { maxsize: 1, qsize: 0, getters: 0, putters: 0, unfinished_tasks: 0, is_shut_down: true }"
     );
 }
+
+#[test]
+fn a_bound_that_no_memory_has_room_for_is_none() {
+    let (queue, stack, heap) = (Queue::new(usize::MAX), LifoQueue::new(usize::MAX), PriorityQueue::new(usize::MAX));
+    for n in 0..100 {
+        assert_eq!((queue.put_nowait(n), stack.put_nowait(n), heap.put_nowait(n)), (Ok(()), Ok(()), Ok(())));
+    }
+    assert_eq!((queue.full(), queue.maxsize(), queue.qsize()), (false, usize::MAX, 100));
+    assert_eq!((queue.get_nowait(), stack.get_nowait(), heap.get_nowait()), (Ok(0), Ok(99), Ok(0)));
+}

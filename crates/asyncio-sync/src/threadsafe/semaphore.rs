@@ -121,7 +121,7 @@ impl Semaphore {
     }
 
     /// Adds a permit: one that was given up by [`SemaphorePermit::forget`], or a new one. It goes to the first one who waits, if
-    /// anybody does.
+    /// anybody does. Never more than `usize::MAX` are to be had: one more is lost.
     ///
     /// # asyncio
     ///
@@ -130,7 +130,7 @@ impl Semaphore {
         // Under the lock: nobody can find no permit, and take a place in the queue, between the two.
         let mut value = self.lock();
         if !self.waiters.wake_next() {
-            *value += 1;
+            *value = value.saturating_add(1);
         }
     }
 

@@ -67,6 +67,21 @@ fn a_woken_waiter_that_is_cancelled_gives_its_permit_to_the_next() {
 }
 
 #[test]
+fn one_permit_more_than_can_be_counted_is_lost() {
+    let semaphore = Semaphore::new(usize::MAX);
+    semaphore.release();
+    assert_eq!(semaphore.statistics().value, usize::MAX);
+    let permit = semaphore.try_acquire();
+    assert_eq!((permit.is_some(), semaphore.statistics().value), (true, usize::MAX - 1));
+}
+
+#[test]
+fn it_shows_its_value_and_how_many_wait() {
+    let semaphore = Semaphore::new(3);
+    assert_eq!(format!("{semaphore:?}"), "Semaphore { value: 3, waiters: 0 }");
+}
+
+#[test]
 fn permits_are_for_so_many_tasks_at_a_time() {
     run(async {
         let (semaphore, running) = (Rc::new(Semaphore::new(3)), Rc::new(std::cell::Cell::new(0)));
