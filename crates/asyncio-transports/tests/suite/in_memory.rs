@@ -48,6 +48,7 @@ fn one_byte_at_a_time_is_as_good() {
 
 // sem. 195
 #[test]
+#[expect(clippy::await_holding_refcell_ref, reason = "the mistake that is to be survived")]
 fn connection_lost_waits_for_the_end_of_a_borrow() {
     run(|script| async move {
         let event_loop = get_running_loop();
@@ -70,6 +71,7 @@ fn connection_lost_waits_for_the_end_of_a_borrow() {
 }
 
 #[test]
+#[expect(clippy::await_holding_refcell_ref, reason = "the mistake that is to be survived")]
 fn a_protocol_that_stays_borrowed_is_given_up_in_the_end() {
     run(|script| async move {
         let event_loop = get_running_loop();
