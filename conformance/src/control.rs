@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where a body runs.
 #[derive(Clone, Debug)]
@@ -131,7 +132,7 @@ impl Frame {
             }
             Err(fault) => {
                 event!(self, "end", "raise", fault.to_json());
-                Err(Rc::new(fault))
+                Err(Arc::new(fault))
             }
         }
     }

@@ -2,20 +2,20 @@
 
 use asyncio::{CancelledError, ErrorGroup, ResultError, TimeoutError};
 use serde_json::{Value, json};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// What a body can be left with, besides a value.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     /// A user's error, or one of the library's: they differ by name only.
-    Named(Rc<str>),
+    Named(Arc<str>),
     /// As a value: what was awaited had been cancelled by somebody else, or a handler passes a cancellation on.
     Cancelled(CancelledError),
-    Group(Vec<Rc<Fault>>),
+    Group(Vec<Arc<Fault>>),
 }
 
 /// How a task or future ends. The error is shared because a task group keeps it, too.
-pub(crate) type Outcome = Result<Value, Rc<Fault>>;
+pub(crate) type Outcome = Result<Value, Arc<Fault>>;
 
 impl Fault {
     pub(crate) fn named(name: &str) -> Self {
@@ -91,8 +91,8 @@ impl From<ErrorGroup<Fault>> for Fault {
     }
 }
 
-impl From<Rc<Fault>> for Fault {
-    fn from(shared: Rc<Fault>) -> Self {
-        Rc::unwrap_or_clone(shared)
+impl From<Arc<Fault>> for Fault {
+    fn from(shared: Arc<Fault>) -> Self {
+        Arc::unwrap_or_clone(shared)
     }
 }

@@ -7,7 +7,7 @@ use crate::fault::{Fault, Outcome};
 use crate::state::{seconds, ticks};
 use asyncio::{AnyFuture, CallbackKey, Handle, TimerHandle};
 use serde_json::Value;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Operations on futures, callbacks and handles.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Frame {
                 event!(self, "set_result", future);
             }
             FutureOp::SetException { future, error } => {
-                self.settle(future, Err(Rc::new(Fault::named(error))))?;
+                self.settle(future, Err(Arc::new(Fault::named(error))))?;
                 event!(self, "set_exception", future);
             }
             FutureOp::CancelFuture { future, message } => {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Operations that wait for tasks and futures.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl Frame {
 
     /// Makes a task of something that waits for others, up to where it waits. The program knows nothing of this task.
     fn wait_in_task(&self, waiting: impl Future<Output = Result<Value, Fault>> + 'static) -> Built {
-        let task = create_task(async { raise(waiting).await.map_err(Rc::new) }).keep_errors().eager_start();
+        let task = create_task(async { raise(waiting).await.map_err(Arc::new) }).keep_errors().eager_start();
         self.state.hidden_tasks.borrow_mut().push(task.to_any());
         Built::Begun(task.into())
     }

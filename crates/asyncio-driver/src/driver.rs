@@ -193,6 +193,21 @@ pub enum Source<'a> {
     Virtual(u64, std::marker::PhantomData<&'a ()>),
 }
 
+/// For `descriptor.as_fd().into()`.
+#[cfg(unix)]
+impl<'a> From<BorrowedFd<'a>> for Source<'a> {
+    fn from(descriptor: BorrowedFd<'a>) -> Self {
+        Self::Os(descriptor)
+    }
+}
+
+#[cfg(windows)]
+impl<'a> From<BorrowedSocket<'a>> for Source<'a> {
+    fn from(socket: BorrowedSocket<'a>) -> Self {
+        Self::Os(socket)
+    }
+}
+
 impl Source<'_> {
     /// Whether both are the same thing of the system, by its number, or of the same driver.
     #[must_use]

@@ -193,6 +193,15 @@ impl SignalWatch {
     pub fn take(&self) -> bool {
         self.0.take()
     }
+
+    /// From now on, `arrivals` of the signal in a row without a [`take`](Self::take) between them mean that nobody comes to act
+    /// on it: the last of them gives the signal its default action again and raises it, which ends the process for most. With
+    /// 0, how it is without a call, any number is waited for.
+    ///
+    /// A burst that the system delivers as one arrival is one.
+    pub fn set_unanswered_max(&self, arrivals: u32) {
+        self.0.set_unanswered_max(arrivals);
+    }
 }
 
 /// Watches `signal`: from now on it does not do what it did before, but is noted by the watch, and then `notifier` is used.

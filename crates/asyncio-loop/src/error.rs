@@ -20,8 +20,10 @@ pub enum RunError {
     Interrupted,
     /// The driver could not wait. A deadlock that a virtual-time driver found comes this way, too, with
     /// [`io::ErrorKind::Deadlock`].
-    #[error("the driver of the event loop failed")]
-    Driver(#[source] io::Error),
+    ///
+    /// What the driver says is part of what is shown, so there is no `source` that would say it again.
+    #[error("the driver of the event loop failed: {0}")]
+    Driver(io::Error),
 }
 
 impl From<RunError> for io::Error {

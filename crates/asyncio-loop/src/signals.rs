@@ -106,6 +106,19 @@ impl EventLoop {
         removed.watcher.cancel();
         true
     }
+
+    /// From now on, `arrivals` of `signal` in a row that this loop does not come to handle, because what runs on it does not
+    /// come back, do what the signal does by default: most end the process. 0 takes that back. Says whether the loop has a
+    /// handler for the signal; another handler begins without a limit.
+    ///
+    /// # asyncio
+    ///
+    /// None; Python's own handler of `SIGINT` runs between any two instructions.
+    pub fn set_unanswered_signals_max(&self, signal: Signal, arrivals: u32) -> bool {
+        let handlers = self.core.signals.borrow();
+        let handler = handlers.0.iter().find(|handler| handler.signal == signal);
+        handler.inspect(|handler| handler.watch.set_unanswered_max(arrivals)).is_some()
+    }
 }
 
 impl SignalHandlers {

@@ -8,6 +8,7 @@ use crate::task::{AnyTask, Task, all_tasks_of, spawn_on};
 use asyncio_driver::Signal;
 use asyncio_loop::{EventLoop, RunError};
 use std::cell::Cell;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::panic::Location;
@@ -173,10 +174,21 @@ impl LoopTasksExt for EventLoop {
 fn name_the_stuck(event_loop: &EventLoop, error: RunError) -> RunError {
     match error {
         RunError::Driver(error) if error.kind() == io::ErrorKind::Deadlock => {
-            let report = format!("{error}\n{}", event_loop.dump_tasks());
+            let report = Stuck(format!("{error}\n{}", event_loop.dump_tasks()));
             RunError::Driver(io::Error::new(io::ErrorKind::Deadlock, report))
         }
         error => error,
+    }
+}
+
+/// A deadlock with its dump. A `main` that returns the error shows it by `Debug`, so that has lines, too, and not `\n`.
+#[derive(thiserror::Error)]
+#[error("{0}")]
+struct Stuck(String);
+
+impl fmt::Debug for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

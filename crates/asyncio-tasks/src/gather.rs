@@ -81,6 +81,11 @@ where
 /// What [`gather`] can take: tuples of up to eight items, vectors, arrays.
 ///
 /// Not to be implemented by others.
+#[diagnostic::on_unimplemented(
+    message = "`gather` takes a tuple, a vector or an array of coroutines, tasks or futures, not `{Self}`",
+    label = "several items in one argument",
+    note = "write `gather((a, b))` for items of different types; a tuple has eight at most"
+)]
 pub trait GatherAll {
     /// The results, in the shape of the items.
     type Output;

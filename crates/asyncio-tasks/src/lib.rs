@@ -8,6 +8,7 @@ mod coop;
 mod current;
 mod ensure;
 mod error;
+mod error_group;
 mod ext;
 mod factory;
 mod future;
@@ -49,6 +50,7 @@ pub use catch::{CatchCancelled, Reraise, catch_cancelled};
 pub use coop::poll_ready;
 pub use ensure::{Ensure, Gatherable};
 pub use error::{CancelledError, InvalidStateError, TimeoutError};
+pub use error_group::ErrorGroup;
 pub use ext::{LoopTasksExt, RunUntilCompleteError};
 pub use factory::TaskFactory;
 pub use future::{Await, Future, SetResultError};
@@ -67,7 +69,7 @@ pub use task::{
     AbortOnDrop, AnyTask, CallbackKey, Join, Observe, ResultError, Task, all_tasks, create_task, current_task,
 };
 
-pub use task_group::{ErrorGroup, TaskGroup, TaskGroupError};
+pub use task_group::{TaskGroup, TaskGroupError};
 pub use threads::{CancelHandle, LoopHandleExt, ThreadFuture, ThreadFutureError};
 pub use timeout::{RescheduleError, Timeout, TimeoutFuture, timeout, timeout_at, wait_for};
 pub use wait::{

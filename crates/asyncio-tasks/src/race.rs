@@ -4,11 +4,13 @@
 
 use crate::catch::raise;
 use crate::error::CancelledError;
-use crate::task_group::{ErrorGroup, TaskGroup};
+use crate::error_group::ErrorGroup;
+use crate::task_group::TaskGroup;
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Runs `coroutines` as tasks, and gives the value of the first that ends. The others are cancelled, and awaited: so the
 /// result comes when the last of them has cleaned up.
@@ -114,7 +116,7 @@ where
             group.create_task(async move {
                 match coroutine.await {
                     Ok(value) => end(&judge, &winner, value),
-                    Err(error) => errors.borrow_mut().push(Rc::new(error)),
+                    Err(error) => errors.borrow_mut().push(Arc::new(error)),
                 }
                 Ok(())
             });

@@ -20,7 +20,8 @@ use std::rc::Rc;
 /// Runs `main` in a loop of its own and gives its result, when everything that it left behind has been cleaned up.
 ///
 /// Tasks that are left are cancelled and awaited. Ctrl-C (`SIGINT`) cancels `main`, which may clean up; a second one ends
-/// the loop after the callback under way. A process that was interrupted ends as killed by `SIGINT`, as shells expect.
+/// the loop after the callback under way. A process that was interrupted ends as killed by `SIGINT`, as shells expect. If the
+/// loop answers none, because a step of it blocks, the third in a row ends the process at once, without any clean-up.
 ///
 /// # Panics
 ///
@@ -43,9 +44,6 @@ fn expect_output<T>(outcome: Result<T, RunnerError>) -> T {
         Err(RunnerError::Interrupted) => {
             let _ = raise_default(Signal::INT);
             panic!("interrupted by SIGINT");
-        }
-        Err(RunnerError::Run(RunError::Driver(error))) => {
-            panic!("asyncio::run: the driver of the event loop failed: {error}")
         }
         Err(error) => panic!("asyncio::run: {error}"),
     }
@@ -90,8 +88,8 @@ pub enum RunnerError {
     #[error("the runner is closed")]
     Closed,
     /// No loop could be made.
-    #[error("the event loop could not be made")]
-    NewLoop(#[source] io::Error),
+    #[error("the event loop could not be made: {0}")]
+    NewLoop(io::Error),
     /// The loop did not run to the end.
     #[error(transparent)]
     Run(RunError),
@@ -329,6 +327,10 @@ fn cancel_all_tasks(event_loop: &EventLoop) -> Result<(), RunUntilCompleteError>
     Ok(())
 }
 
+/// So many `SIGINT` in a row to which the loop does not come end the process: a step hangs. CPython raises at the second; one more
+/// here, since this end is without any clean-up, and supervisors send a second one beside that of the terminal.
+const UNANSWERED_MAX: u32 = 3;
+
 /// What happens at `SIGINT` while a runner runs: the first cancels the main task, the next one ends the loop.
 struct Interrupts {
     event_loop: EventLoop,
@@ -349,6 +351,9 @@ impl Interrupts {
             };
             event_loop.add_signal_handler(Signal::INT, handler).is_ok()
         };
+        if is_watching {
+            event_loop.set_unanswered_signals_max(Signal::INT, UNANSWERED_MAX);
+        }
         Self { event_loop: event_loop.clone(), seen, is_watching }
     }
 

@@ -10,6 +10,7 @@
 use crate::catch::{catch_cancelled, raise};
 use crate::current::current;
 use crate::error::CancelledError;
+use crate::error_group::ErrorGroup;
 use crate::group_shutdown::Shutdown;
 use crate::levels::Hidden;
 use crate::loop_tasks::LoopTasks;
@@ -21,11 +22,11 @@ use asyncio_driver::Token;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A group of tasks that fail and end together. Clones are the same group.
 ///
@@ -60,7 +61,7 @@ pub(crate) struct Inner<E> {
     /// By number, in order of creation.
     children: RefCell<BTreeMap<u64, AnyTask>>,
     created: Cell<u64>,
-    errors: RefCell<Vec<Rc<E>>>,
+    errors: RefCell<Vec<Arc<E>>>,
     /// The first panic of a child or of the body: resumed when all have ended.
     panic: RefCell<Option<Box<dyn Any + Send>>>,
     exiting: Cell<bool>,
@@ -93,103 +94,6 @@ pub enum TaskGroupError {
     Finished,
 }
 
-/// The errors of a task group, in the order in which they happened; that of the body is the last.
-///
-/// # asyncio
-///
-/// [`ExceptionGroup`](https://docs.python.org/3/library/exceptions.html#ExceptionGroup). Differs: the errors have one type; a
-/// group inside a group is a variant of that type, of the caller's making.
-pub struct ErrorGroup<E> {
-    errors: Vec<Rc<E>>,
-}
-
-impl<E> ErrorGroup<E> {
-    pub(crate) const fn of(errors: Vec<Rc<E>>) -> Self {
-        Self { errors }
-    }
-
-    /// The errors. There is at least one, unless the group was ended by [`TaskGroup::cancel`].
-    #[must_use]
-    pub fn errors(&self) -> Vec<&E> {
-        self.errors.iter().map(Rc::as_ref).collect()
-    }
-
-    /// How many errors there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.errors.len()
-    }
-
-    /// Whether there is none: then the group was ended by [`TaskGroup::cancel`] before its body had a value.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.errors.is_empty()
-    }
-
-    /// The errors, shared with the handles of the children.
-    #[must_use]
-    pub fn into_shared(self) -> Vec<Rc<E>> {
-        self.errors
-    }
-
-    /// The errors themselves; those that the handle of a child still shares are cloned.
-    #[must_use]
-    pub fn into_errors(self) -> Vec<E>
-    where
-        E: Clone,
-    {
-        self.errors.into_iter().map(Rc::unwrap_or_clone).collect()
-    }
-
-    /// Divides the group into the errors that are `wanted` and the rest; a part without errors is `None`.
-    ///
-    /// # asyncio
-    ///
-    /// `ExceptionGroup.split`, and `except*`.
-    #[must_use]
-    pub fn split(self, mut wanted: impl FnMut(&E) -> bool) -> (Option<Self>, Option<Self>) {
-        let (yes, no): (Vec<_>, Vec<_>) = self.errors.into_iter().partition(|error| wanted(error));
-        let part = |errors: Vec<_>| (!errors.is_empty()).then_some(Self { errors });
-        (part(yes), part(no))
-    }
-
-    /// The errors that are `wanted`; `None` if there are none of that kind.
-    ///
-    /// # asyncio
-    ///
-    /// `ExceptionGroup.subgroup`.
-    #[must_use]
-    pub fn filter(self, wanted: impl FnMut(&E) -> bool) -> Option<Self> {
-        self.split(wanted).0
-    }
-}
-
-impl<E: fmt::Debug> fmt::Debug for ErrorGroup<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ErrorGroup").field(&self.errors).finish()
-    }
-}
-
-impl<E: fmt::Display> fmt::Display for ErrorGroup<E> {
-    /// A tree: one line for the group, one or more for each error.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.errors.len() == 1 { "" } else { "s" };
-        write!(f, "unhandled errors in a task group ({} error{plural})", self.errors.len())?;
-        for error in &self.errors {
-            write!(f, "\n  - {}", error.to_string().replace('\n', "\n    "))?;
-        }
-        Ok(())
-    }
-}
-
-impl<E: Error> Error for ErrorGroup<E> {}
-
-impl<E: Error + Send + Sync + 'static> From<ErrorGroup<E>> for std::io::Error {
-    fn from(group: ErrorGroup<E>) -> Self {
-        Self::other(group.to_string())
-    }
-}
-
 impl<E: 'static> TaskGroup<E> {
     /// Runs `body` with a new group, then waits for all children, also for those that children create meanwhile.
     ///
@@ -201,7 +105,9 @@ impl<E: 'static> TaskGroup<E> {
     ///
     /// # Errors
     ///
-    /// The errors of the children and of the body; none if the group was ended by [`cancel`](Self::cancel).
+    /// The errors of the children and of the body. If [`cancel`](Self::cancel) has cut the body off, there is no value to give and no
+    /// error to tell: the group is empty then ([`ErrorGroup::is_empty`]), and says so when it is shown. `?` passes it on like a failure; a
+    /// block that is meant to be cancelled is better run by [`scope_until_cancelled`](Self::scope_until_cancelled).
     ///
     /// # Panics
     ///
@@ -253,6 +159,57 @@ impl<E: 'static> TaskGroup<E> {
         group.leave(value, cancelled).await
     }
 
+    /// As [`scope`](Self::scope), for a block that [`cancel`](Self::cancel) is expected to end: that is no error here, but `None`.
+    ///
+    /// ```
+    /// # asyncio_tasks::run(async {
+    /// use asyncio_tasks::{ErrorGroup, TaskGroup, sleep};
+    ///
+    /// async fn serve() -> Result<Option<u32>, ErrorGroup<String>> {
+    ///     let value = TaskGroup::scope_until_cancelled(async |group| {
+    ///         let enough = group.clone();
+    ///         group.create_task(async move {
+    ///             sleep(0.001).await;
+    ///             enough.cancel();
+    ///             Ok(())
+    ///         });
+    ///         sleep(60).await;
+    ///         Ok(7)
+    ///     })
+    ///     .await?; // Errors, and nothing else, leave by this way.
+    ///     Ok(value)
+    /// }
+    /// assert_eq!(serve().await.unwrap(), None);
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The errors of the children and of the body, at least one.
+    ///
+    /// # Panics
+    ///
+    /// As [`scope`](Self::scope).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`scope`](Self::scope).
+    ///
+    /// # asyncio
+    ///
+    /// [`asyncio.TaskGroup`](https://docs.python.org/3/library/asyncio-task.html#asyncio.TaskGroup), left by `cancel`. Same; whether the
+    /// body came to its end is told.
+    pub async fn scope_until_cancelled<R, F>(body: F) -> Result<Option<R>, ErrorGroup<E>>
+    where
+        F: AsyncFnOnce(&Self) -> Result<R, E>,
+    {
+        match Self::scope(body).await {
+            Ok(value) => Ok(Some(value)),
+            Err(errors) if errors.is_empty() => Ok(None),
+            Err(errors) => Err(errors),
+        }
+    }
+
     fn new(owner: TaskRef) -> Self {
         let inner = Inner {
             owner,
@@ -297,7 +254,7 @@ impl<E: 'static> TaskGroup<E> {
         let value = match value {
             Ok(value) => Some(value),
             Err(body) => {
-                errors.extend(body.map(Rc::new));
+                errors.extend(body.map(Arc::new));
                 None
             }
         };
@@ -305,7 +262,7 @@ impl<E: 'static> TaskGroup<E> {
             return match value {
                 Some(value) => Ok(value),
                 // Only a group that was cancelled by `cancel` gets here: there is no value, and no error.
-                None => Err(ErrorGroup { errors }),
+                None => Err(ErrorGroup::of(errors)),
             };
         }
         if inner.owner.state.requests() > 0 {
@@ -313,7 +270,7 @@ impl<E: 'static> TaskGroup<E> {
             inner.owner.uncancel();
             inner.owner.cancel_after_errors();
         }
-        Err(ErrorGroup { errors })
+        Err(ErrorGroup::of(errors))
     }
 
     /// Runs `coroutine` as a child of the group.
@@ -326,7 +283,7 @@ impl<E: 'static> TaskGroup<E> {
     /// [`TaskGroup.create_task`](https://docs.python.org/3/library/asyncio-task.html#asyncio.TaskGroup.create_task). Differs: a
     /// refusal is a cancelled task.
     #[track_caller]
-    pub fn create_task<T, F>(&self, coroutine: F) -> Task<Result<T, Rc<E>>>
+    pub fn create_task<T, F>(&self, coroutine: F) -> Task<Result<T, Arc<E>>>
     where
         T: 'static,
         F: Future<Output = Result<T, E>> + 'static,
@@ -348,7 +305,7 @@ impl<E: 'static> TaskGroup<E> {
     ///
     /// If the group is shutting down or finished; the coroutine is dropped.
     #[track_caller]
-    pub fn try_create_task<T, F>(&self, coroutine: F) -> Result<Task<Result<T, Rc<E>>>, TaskGroupError>
+    pub fn try_create_task<T, F>(&self, coroutine: F) -> Result<Task<Result<T, Arc<E>>>, TaskGroupError>
     where
         T: 'static,
         F: Future<Output = Result<T, E>> + 'static,
@@ -360,7 +317,7 @@ impl<E: 'static> TaskGroup<E> {
         &self,
         coroutine: F,
         location: &'static Location<'static>,
-    ) -> Result<Task<Result<T, Rc<E>>>, TaskGroupError>
+    ) -> Result<Task<Result<T, Arc<E>>>, TaskGroupError>
     where
         T: 'static,
         F: Future<Output = Result<T, E>> + 'static,
@@ -376,7 +333,7 @@ impl<E: 'static> TaskGroup<E> {
         let tell = failure.clone();
         let child = async move {
             coroutine.await.map_err(|error| {
-                let error = Rc::new(error);
+                let error = Arc::new(error);
                 *tell.borrow_mut() = Some(error.clone());
                 error
             })
@@ -392,8 +349,9 @@ impl<E: 'static> TaskGroup<E> {
     }
 
     /// Ends the group quietly: cancels all children and the body. The block then ends without errors unless a child fails:
-    /// with the value of the body if it has one all the same, otherwise with an [`ErrorGroup`] that is empty. Does nothing
-    /// if the block has ended.
+    /// with the value of the body if it has one all the same, otherwise with `None`
+    /// ([`scope_until_cancelled`](Self::scope_until_cancelled)) or an [`ErrorGroup`] that is empty ([`scope`](Self::scope)). Does
+    /// nothing if the block has ended.
     ///
     /// # asyncio
     ///
@@ -430,7 +388,7 @@ impl<E> Inner<E> {
         }
     }
 
-    fn child_done(&self, number: u64, child: &AnyTask, error: Option<Rc<E>>) {
+    fn child_done(&self, number: u64, child: &AnyTask, error: Option<Arc<E>>) {
         let removed = self.children.borrow_mut().remove(&number);
         drop(removed);
         if self.children.borrow().is_empty() {

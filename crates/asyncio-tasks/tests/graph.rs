@@ -9,6 +9,7 @@ use asyncio_tasks::{
 use asyncio_testing::{ScriptedDriver, VirtualClock};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 fn run<T: 'static>(main: impl std::future::Future<Output = T> + 'static) -> T {
     let event_loop = virtual_loop();
@@ -101,7 +102,7 @@ fn the_owner_of_a_group_awaits_its_children() {
     run(async {
         current_task().expect("inside a task").set_name("owner");
         let outcome = TaskGroup::scope(async |group| {
-            let child: Task<Result<(), Rc<String>>> = group.create_task(async {
+            let child: Task<Result<(), Arc<String>>> = group.create_task(async {
                 sleep(1).await;
                 Ok(())
             });

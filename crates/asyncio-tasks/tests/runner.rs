@@ -114,6 +114,22 @@ fn a_main_task_that_ends_cancelled_or_panics_is_told() {
     assert_eq!(runner.run(async { all_tasks().len() }).unwrap(), 1, "it can be used again");
 }
 
+#[test]
+fn a_deadlock_is_told_whole_however_it_is_shown() {
+    let stuck = || {
+        let outcome = runner().run(async {
+            create_task(std::future::pending::<()>()).set_name("stuck");
+            std::future::pending::<()>().await;
+        });
+        outcome.unwrap_err()
+    };
+    for shown in [stuck().to_string(), format!("{:?}", stuck()), std::io::Error::from(stuck()).to_string()] {
+        assert!(shown.contains("nothing can ever happen"), "{shown}");
+        assert!(shown.lines().any(|line| line.contains("stuck")), "{shown}");
+        assert!(!shown.contains("\\n"), "{shown}");
+    }
+}
+
 #[cfg(unix)]
 mod interrupts {
     use super::*;
@@ -133,6 +149,13 @@ mod interrupts {
 
     fn raise() {
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
+    }
+
+    /// At this thread, so that it has arrived when this returns.
+    #[expect(unsafe_code, reason = "raise(3) has no safe binding")]
+    fn raise_here() {
+        // SAFETY: has no precondition; the handler is that of the runner, or none.
+        assert_eq!(unsafe { libc::raise(libc::SIGINT) }, 0);
     }
 
     fn say(what: &str) {
@@ -178,6 +201,23 @@ mod interrupts {
                 });
                 say(&value.to_string());
             }
+            Ok("blocks") => run(async {
+                for n in 1..=3 {
+                    raise_here();
+                    say(&n.to_string());
+                }
+            }),
+            Ok("answers") => {
+                let outcome = try_run(async {
+                    raise_here();
+                    drop(catch_cancelled(sleep(60)).await);
+                    raise_here();
+                    raise_here();
+                    say("two since");
+                    sleep(60).await;
+                });
+                say(&outcome.unwrap_err().to_string());
+            }
             Ok("restores") => {
                 let mut runner = Runner::new().unwrap();
                 for _ in 0..2 {
@@ -215,6 +255,15 @@ mod interrupts {
     fn the_second_interrupt_ends_the_run_at_once() {
         let output = child("second");
         assert_eq!(said(&output), ["cleaning up", "interrupted by SIGINT"]);
+    }
+
+    // sem. 278
+    #[test]
+    fn the_third_interrupt_that_a_step_does_not_let_the_loop_answer_ends_the_process() {
+        let output = child("blocks");
+        assert_eq!((said(&output), output.status.signal()), (vec!["1".into(), "2".into()], Some(2)));
+        let output = child("answers");
+        assert_eq!(said(&output), ["two since", "interrupted by SIGINT"]);
     }
 
     // sem. 279

@@ -369,7 +369,9 @@ fn a_group_that_is_cancelled_ends_without_an_error() {
             sleep(60).await;
             Ok(1)
         });
-        assert!(block.await.unwrap_err().is_empty());
+        let cut = block.await.unwrap_err();
+        assert!(cut.is_empty());
+        assert_eq!(cut.to_string(), "no value and no error: cancelled, or given nothing to do");
         assert_eq!(requests(), 0);
         let block = Group::scope(async |group| {
             let inner = group.clone();
@@ -388,6 +390,38 @@ fn a_group_that_is_cancelled_ends_without_an_error() {
             Ok(2)
         });
         assert_eq!((block.await.unwrap(), requests()), (2, 0));
+    });
+}
+
+// sem. 121
+#[test]
+fn a_block_that_is_meant_to_be_cancelled_tells_the_cut_from_a_failure() {
+    run(async {
+        let cut = Group::scope_until_cancelled(async |group| {
+            group.cancel();
+            sleep(1).await;
+            Ok(1)
+        });
+        assert_eq!(cut.await.unwrap(), None);
+        let whole = Group::scope_until_cancelled(async |group| {
+            group.create_task(sleeps(60));
+            group.cancel();
+            Ok(2)
+        });
+        assert_eq!(whole.await.unwrap(), Some(2));
+        let drained = Group::scope_until_cancelled(async |group| {
+            group.shutdown(1);
+            sleep(60).await;
+            Ok(3)
+        });
+        assert_eq!(drained.await.unwrap(), None);
+        let failed = Group::scope_until_cancelled(async |group| {
+            group.create_task(fails(0, "real"));
+            sleep(60).await;
+            Ok(())
+        });
+        assert_eq!(failed.await.unwrap_err().into_errors(), ["real"]);
+        assert_eq!(requests(), 0);
     });
 }
 
@@ -504,5 +538,45 @@ fn an_error_of_the_clean_up_is_not_lost_to_a_cancellation_from_outside() {
         task.cancel();
         let errors = task.await.expect("it has a value").expect_err("which is the error");
         assert_eq!(errors.errors(), ["data lost"]);
+    });
+}
+
+#[test]
+fn the_errors_of_a_group_go_through_the_question_mark() {
+    use asyncio_tasks::ErrorGroup;
+    use std::error::Error;
+    use std::io;
+
+    type Anything = Box<dyn Error + Send + Sync>;
+
+    async fn fail<E: 'static>(error: E) -> Result<(), ErrorGroup<E>> {
+        TaskGroup::scope(async |group| {
+            group.create_task(async { Err::<(), _>(error) });
+            Ok(())
+        })
+        .await
+    }
+    async fn into_anything() -> Result<(), Anything> {
+        Ok(fail(String::from("text")).await?)
+    }
+    async fn boxed_into_anything() -> Result<(), Anything> {
+        Ok(fail(Anything::from("boxed")).await?)
+    }
+    async fn boxed_into_boxed() -> Result<(), Box<dyn Error>> {
+        Ok(fail::<Box<dyn Error>>("local".into()).await?)
+    }
+    async fn into_io() -> io::Result<()> {
+        Ok(fail(io::Error::other("disk")).await?)
+    }
+    run(async {
+        let error = into_anything().await.unwrap_err();
+        assert_eq!(error.downcast::<ErrorGroup<String>>().unwrap().into_errors(), ["text"]);
+        let head = "unhandled errors in a task group (1 error)";
+        assert_eq!(boxed_into_anything().await.unwrap_err().to_string(), format!("{head}\n  - boxed"));
+        assert_eq!(boxed_into_boxed().await.unwrap_err().to_string(), format!("{head}\n  - local"));
+        let error = into_io().await.unwrap_err();
+        assert_eq!(error.to_string(), format!("{head}\n  - disk"));
+        let group = error.downcast::<ErrorGroup<io::Error>>().unwrap();
+        assert_eq!(group.errors()[0].to_string(), "disk");
     });
 }

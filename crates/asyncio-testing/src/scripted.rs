@@ -93,7 +93,7 @@ impl Driver for ScriptedDriver {
                     return Err(io::Error::new(
                         io::ErrorKind::Deadlock,
                         "nothing can ever happen: no source is ready, no deadline and no scripted change lies ahead, and \
-                         no `ClockHold` says that another thread will notify",
+                         no `ClockHold` (`EventLoop::hold_time`) says that another thread will notify",
                     ));
                 }
             }

@@ -34,6 +34,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// One connection.
 pub(crate) struct Connection {
@@ -112,6 +113,10 @@ impl Flag {
         }
     }
 }
+
+/// So often, each time after twice the time, it is tried to call `connection_lost` of a protocol that is borrowed: for two
+/// minutes. Not for ever, so that a loop with nothing else to do can come to an end.
+const LOST_ATTEMPTS_MAX: u32 = 17;
 
 /// Why a protocol was not called, or did not come back.
 pub(crate) struct Fault(io::Error);
@@ -313,8 +318,28 @@ impl Connection {
 
     #[inline(never)]
     fn end(self: &Rc<Self>) {
-        self.life.set(Life::Lost);
         self.unregister();
+        self.tell_lost(0);
+    }
+
+    /// Calls `connection_lost`, at the next attempt if somebody has borrowed the protocol, across an await for instance.
+    fn tell_lost(self: &Rc<Self>, attempt: u32) {
+        let protocol = self.protocol();
+        if protocol.is_busy() && attempt < LOST_ATTEMPTS_MAX {
+            if attempt == 0 {
+                // The peer need not wait for that.
+                let endpoint = self.endpoint.take();
+                drop(endpoint);
+                let reason =
+                    io::Error::other("the protocol is borrowed by somebody else; it is told when that has ended");
+                let report = ExceptionContext::new("protocol.connection_lost() is late");
+                let _reported = self.report(&protocol, report.with_error(reason));
+            }
+            let this = self.clone();
+            self.event_loop().call_later(Duration::from_millis(1 << attempt), move || this.tell_lost(attempt + 1));
+            return;
+        }
+        self.life.set(Life::Lost);
         let error = self.error.take();
         let _reported =
             self.shared.sending_after(|| self.call("connection_lost", |protocol| protocol.connection_lost(error)));

@@ -22,6 +22,10 @@ pub trait LoopTransportsExt: sealed::Sealed {
     /// [`happy_eyeballs_delay`](CreateConnection::happy_eyeballs_delay) is given. When it is back, `connection_made` has been
     /// called.
     ///
+    /// Beside the transport comes the protocol, in an `Rc<RefCell<_>>`. Borrow it between awaits only: while it is borrowed, none
+    /// of its methods can be called. Bytes that come in meanwhile end the connection, with a report, and `connection_lost` is
+    /// late. To wait for what a protocol tells, clone a future or an event out of it first.
+    ///
     /// # Errors
     ///
     /// The name is not resolved; or no address can be reached: then the source of the error is a

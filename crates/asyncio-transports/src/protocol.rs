@@ -119,6 +119,11 @@ pub(crate) enum Kind {
 }
 
 /// What a protocol factory may give: a [`Protocol`] or a [`BufferedProtocol`]. `M` tells which, and is inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no protocol",
+    label = "what the factory gives",
+    note = "implement `Protocol` for it, or `BufferedProtocol`, but not both; the factory gives the value itself, without `Rc` or `Box`"
+)]
 pub trait IntoProtocol<M>: Sized + 'static {
     /// The reference that a transport keeps.
     fn protocol_ref(this: &Rc<RefCell<Self>>) -> ProtocolRef;

@@ -17,6 +17,10 @@ impl Watch {
         match self.0 {}
     }
 
+    pub(crate) fn set_unanswered_max(&self, _arrivals: u32) {
+        match self.0 {}
+    }
+
     pub(crate) fn signal(&self) -> Signal {
         match self.0 {}
     }

@@ -3,8 +3,8 @@
 //! Invariants:
 //! 1. Our handler is installed for a signal while the registry has an entry for it, which is while somebody watches it.
 //!    The entry keeps the action that was in force before.
-//! 2. The handler is async-signal-safe: it loads and stores atomics, calls notifiers, which promise the same, and keeps
-//!    `errno`. How it can look at notifiers that may go at any moment is told in `signal_watchers`.
+//! 2. The handler is async-signal-safe: it loads and stores atomics, calls notifiers, which promise the same, sigaction(2)
+//!    and raise(3) if nobody answers, and keeps `errno`. How it can look at notifiers that may go at any moment is told in `signal_watchers`.
 //! 3. The lock of the registry is never taken by the handler, and no foreign code runs under it.
 //!
 //! Absent on purpose: calling the previous handler too, and signal masks, which belong to threads.
@@ -53,6 +53,10 @@ impl Watch {
 
     pub(crate) fn take(&self) -> bool {
         self.watcher.take()
+    }
+
+    pub(crate) fn set_unanswered_max(&self, arrivals: u32) {
+        self.watcher.set_unanswered_max(arrivals);
     }
 
     pub(crate) fn signal(&self) -> Signal {
@@ -150,8 +154,13 @@ fn registry() -> MutexGuard<'static, Registry> {
 
 extern "C" fn on_signal(number: c_int) {
     let _errno = KeepErrno::new();
-    if let Ok(number) = usize::try_from(number) {
-        signal_watchers::tell_all(number);
+    if let Ok(index) = usize::try_from(number)
+        && signal_watchers::tell_all(index)
+    {
+        // Whoever should act on the signal does not come to it. The one that is raised is blocked until the handler is left.
+        let _ = exchange(Signal::from_raw(number), Some(&disposition(libc::SIG_DFL, 0)));
+        // SAFETY: async-signal-safe, without a precondition; the default action runs no code of this process.
+        unsafe { libc::raise(number) };
     }
 }
 

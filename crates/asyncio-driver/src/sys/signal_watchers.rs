@@ -21,31 +21,49 @@
 use crate::Notify;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// One who is told of one signal.
 #[derive(Debug)]
 pub(super) struct Watcher {
     arrived: AtomicBool,
+    /// Arrivals since it was asked last.
+    unanswered: AtomicU32,
+    /// How many of these are one too many; 0 if none ever are.
+    unanswered_max: AtomicU32,
     notifier: Arc<dyn Notify>,
 }
 
 impl Watcher {
     pub(super) fn new(notifier: Arc<dyn Notify>) -> Self {
-        Self { arrived: AtomicBool::new(false), notifier }
+        Self {
+            arrived: AtomicBool::new(false),
+            unanswered: AtomicU32::new(0),
+            unanswered_max: AtomicU32::new(0),
+            notifier,
+        }
     }
 
     /// Whether the signal has arrived since this was asked last.
     pub(super) fn take(&self) -> bool {
+        // Relaxed, here and below: a number of its own, which guards nothing.
+        self.unanswered.store(0, Ordering::Relaxed);
         // Acquire: pairs with the release in `tell`, so that what the sender did before is seen.
         self.arrived.swap(false, Ordering::AcqRel)
     }
 
-    /// First the state, then the notification: who is woken finds it.
-    fn tell(&self) {
+    pub(super) fn set_unanswered_max(&self, arrivals: u32) {
+        self.unanswered_max.store(arrivals, Ordering::Relaxed);
+    }
+
+    /// First the state, then the notification: who is woken finds it. Says whether too many arrivals have found no answer.
+    fn tell(&self) -> bool {
         // Release: pairs with `take`.
         self.arrived.store(true, Ordering::Release);
         self.notifier.notify();
+        let unanswered = self.unanswered.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let max = self.unanswered_max.load(Ordering::Relaxed);
+        max != 0 && unanswered >= max
     }
 }
 
@@ -80,19 +98,22 @@ impl Drop for Tenant {
     }
 }
 
-/// Tells everybody who watches the signal with this number. Async-signal-safe.
-pub(super) fn tell_all(number: usize) {
+/// Tells everybody who watches the signal with this number; says whether one of them has not answered for too long.
+/// Async-signal-safe.
+pub(super) fn tell_all(number: usize) -> bool {
+    let mut is_unanswered = false;
     let mut next = first_slot(number);
     while let Some(slot) = next {
         READERS.fetch_add(1, Ordering::SeqCst);
         let tenant = slot.tenant.load(Ordering::SeqCst);
         // SAFETY: a tenant that was loaded while `READERS` counts us is not freed (3 in the module's text).
         if let Some(watcher) = unsafe { tenant.as_ref() } {
-            watcher.tell();
+            is_unanswered |= watcher.tell();
         }
         READERS.fetch_sub(1, Ordering::SeqCst);
         next = slot.next;
     }
+    is_unanswered
 }
 
 /// Gives `watcher` a place in the list of a signal. The caller holds the registry's lock.
@@ -154,6 +175,20 @@ mod tests {
 
     // A number that no signal has, so that no other test meets these slots.
     const NUMBER: usize = SIGNALS_MAX - 1;
+
+    #[test]
+    fn arrivals_without_an_answer_are_counted_up_to_the_limit() {
+        let watcher = Watcher::new(Arc::new(Count::default()));
+        assert!((0..9).all(|_| !watcher.tell()), "without a limit there is none");
+        watcher.set_unanswered_max(3);
+        assert!(watcher.take());
+        for _ in 0..4 {
+            assert!(!watcher.tell());
+            assert!(!watcher.tell());
+            assert!(watcher.take(), "an answer, which begins a new count");
+        }
+        assert_eq!([watcher.tell(), watcher.tell(), watcher.tell()], [false, false, true]);
+    }
 
     #[test]
     fn slots_are_used_again_and_tenants_are_freed() {

@@ -1,7 +1,7 @@
 //! Transports over pairs of endpoints in memory, on virtual time: how users test their protocols, and how the worst networks
 //! are made up.
 
-use crate::recorder::{Recorder, end};
+use crate::recorder::{Recorder, end, reports};
 use asyncio_driver::ConnectOptions;
 use asyncio_loop::{EventLoop, get_running_loop};
 use asyncio_tasks::{LoopTasksExt as _, sleep, yield_now};
@@ -43,6 +43,50 @@ fn one_byte_at_a_time_is_as_good() {
             (b"byte by byte".to_vec(), ["made", "data", "eof", "lost"].map(String::from).to_vec())
         );
         near.record.until_event("lost").await;
+    });
+}
+
+// sem. 195
+#[test]
+#[expect(clippy::await_holding_refcell_ref, reason = "the mistake that is to be survived")]
+fn connection_lost_waits_for_the_end_of_a_borrow() {
+    run(|script| async move {
+        let event_loop = get_running_loop();
+        let reports = reports(&event_loop);
+        let (near, far) = (Recorder::default(), Recorder::default());
+        let (one, other) = script.stream_pair();
+        let (transport, protocol) = event_loop.connect_endpoint(|| near.clone(), one).await.unwrap();
+        event_loop.connect_endpoint(|| far.clone(), other).await.unwrap();
+        let borrow = protocol.borrow();
+        transport.abort();
+        far.record.until_event("lost").await;
+        sleep(1).await;
+        assert_eq!(near.record.events(), ["made"]);
+        assert_eq!(reports.take(), ["protocol.connection_lost() is late"]);
+        drop(borrow);
+        near.record.until_event("lost").await;
+        sleep(600).await;
+        assert_eq!((near.record.events(), reports.take()), (vec!["made".into(), "lost".into()], vec![]));
+    });
+}
+
+#[test]
+#[expect(clippy::await_holding_refcell_ref, reason = "the mistake that is to be survived")]
+fn a_protocol_that_stays_borrowed_is_given_up_in_the_end() {
+    run(|script| async move {
+        let event_loop = get_running_loop();
+        let reports = reports(&event_loop);
+        let (near, far) = (Recorder::default(), Recorder::default());
+        let (one, other) = script.stream_pair();
+        let (transport, protocol) = event_loop.connect_endpoint(|| near.clone(), one).await.unwrap();
+        event_loop.connect_endpoint(|| far.clone(), other).await.unwrap();
+        let borrow = protocol.borrow();
+        transport.abort();
+        sleep(600).await;
+        drop(borrow);
+        assert_eq!(near.record.events(), ["made"]);
+        let told = ["protocol.connection_lost() is late", "protocol.connection_lost() could not be called"];
+        assert_eq!(reports.take(), told);
     });
 }
 
