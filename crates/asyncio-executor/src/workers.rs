@@ -98,8 +98,15 @@ where
     E: Send + 'static,
 {
     /// What the threads are called; `_` and a number are added. Default: `worker`.
+    ///
+    /// # Panics
+    ///
+    /// If `prefix` contains a NUL, which the name of a thread cannot.
+    #[track_caller]
     pub fn thread_name(self, prefix: impl Into<String>) -> Self {
-        Self { thread_name: prefix.into(), ..self }
+        let prefix = prefix.into();
+        assert!(!prefix.contains('\0'), "`prefix` contains a NUL, which the name of a thread cannot: {prefix:?}");
+        Self { thread_name: prefix, ..self }
     }
 
     /// Makes each loop by `factory`, on the thread of its worker, instead of `new_event_loop`.

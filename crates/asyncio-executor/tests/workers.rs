@@ -246,6 +246,12 @@ fn none_is_too_few() {
 }
 
 #[test]
+#[should_panic(expected = "`prefix` contains a NUL")]
+fn a_name_that_no_thread_can_have_is_refused_at_once() {
+    drop(workers(1, serve).thread_name("a\0b"));
+}
+
+#[test]
 fn handles_travel() {
     fn travels<T: Send + Sync + Clone>() {}
     travels::<Worker>();
