@@ -7,14 +7,14 @@ mod semaphore;
 #[path = "support/run.rs"]
 mod support;
 
-use asyncio_sync::threadsafe::{Event, Semaphore, WaitQueue};
+use asyncio_sync::threadsafe::{Event, Semaphore, SemaphorePermit, WaitQueue};
 use asyncio_tasks::create_task;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use support::{Log, run, settle};
 
@@ -155,6 +155,50 @@ fn a_permit_on_its_way_is_in_no_other_hands() {
     assert!(first.as_mut().poll(cx).is_ready());
     drop(permit);
     assert_eq!(semaphore.statistics().value, 2);
+}
+
+#[test]
+fn a_waker_may_use_the_semaphore_that_it_is_called_by() {
+    struct Uses(Arc<Semaphore>);
+    impl Wake for Uses {
+        fn wake(self: Arc<Self>) {
+            assert_eq!(self.0.statistics().tasks_waiting, 0);
+            assert!(self.0.try_acquire().is_none(), "the permit is not in the hands of whoever is woken by it");
+            self.0.release();
+        }
+    }
+    let semaphore = Arc::new(Semaphore::new(0));
+    let waker = Waker::from(Arc::new(Uses(semaphore.clone())));
+    let mut acquire = pin!(semaphore.acquire());
+    assert!(acquire.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    semaphore.release();
+    assert_eq!(semaphore.statistics().value, 1, "the one of the waker");
+    assert!(acquire.poll(&mut Context::from_waker(&waker)).is_ready());
+}
+
+#[test]
+fn a_waker_may_be_the_last_that_holds_a_permit() {
+    struct Holds {
+        _permit: SemaphorePermit<'static>,
+    }
+    impl Wake for Holds {
+        fn wake(self: Arc<Self>) {}
+    }
+    let semaphore: &'static Semaphore = Box::leak(Box::new(Semaphore::new(3)));
+    let holder = || Waker::from(Arc::new(Holds { _permit: semaphore.try_acquire().unwrap() }));
+    let wakers = [holder(), holder(), holder()];
+    let mut acquires = [(); 3].map(|()| Box::pin(semaphore.acquire()));
+    for (waker, acquire) in wakers.into_iter().zip(&mut acquires) {
+        assert!(acquire.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    let [mut woken, mut polled, dropped] = acquires;
+    // Its waker is called, dropped for another one, or dropped with the wait: each gives a permit back, and that one goes on.
+    semaphore.release();
+    assert!(woken.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert!(polled.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    drop(dropped);
+    let end = semaphore.statistics();
+    assert_eq!((end.value, end.tasks_waiting), (4, 0), "three, and the one that was added");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `WaitQueue`: tasks and threads that wait for their turn, oldest first. The one place where threads wait for one another.
+//! `WaitQueue`: tasks and threads that wait for their turn, oldest first. Events and queues wait here; a semaphore counts, and has a
+//! list of its own.
 //!
 //! A thin shell around `event-listener`, which has the list. Wakers are called while that list is locked: a waker must
 //! not come back to the same queue from within `wake`. Those of asyncio's loops, and of every executor that only schedules,
@@ -23,6 +24,9 @@ use std::time::{Duration, Instant};
 /// For authors of synchronisation primitives; [`asyncio_tasks::WaitQueue`] across threads. Whoever changes what others wait for
 /// does so first and calls `wake_…` then; whoever waits makes its [`Wait`] first and looks then whether it must wait at all.
 /// So no wake-up is lost: a sequentially consistent fence is in both.
+///
+/// Wakers are called while its list is locked: a waker must not come back to the same queue from within `wake`, nor be the last that holds
+/// a [`Wait`] in it. Those of executors that only schedule do not.
 ///
 /// # asyncio
 ///
@@ -169,6 +173,6 @@ impl fmt::Debug for Wait {
 }
 
 #[track_caller]
-fn assert_outside_of_tasks() {
+pub(super) fn assert_outside_of_tasks() {
     assert!(current_task().is_none(), "a task must not block its loop: await instead, or block in `to_thread`");
 }
