@@ -44,6 +44,9 @@ mod os_source;
 #[cfg_attr(unix, path = "sys/pipe_unix.rs")]
 #[cfg_attr(windows, path = "sys/pipe_windows.rs")]
 mod pipe;
+#[cfg_attr(target_os = "linux", path = "sys/packets_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "sys/packets_one.rs")]
+mod packets;
 mod poller;
 #[cfg_attr(unix, path = "sys/poller_waker_unix.rs")]
 #[cfg_attr(windows, path = "sys/poller_waker_windows.rs")]
