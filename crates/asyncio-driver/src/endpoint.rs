@@ -203,6 +203,13 @@ pub trait DatagramEndpoint: fmt::Debug {
     ///
     /// What the system reports.
     fn local_addr(&self) -> io::Result<Address>;
+
+    /// The address that this end is connected to.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if there is none.
+    fn peer_addr(&self) -> io::Result<Address>;
 }
 
 /// Where an endpoint is.

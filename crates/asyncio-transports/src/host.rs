@@ -47,6 +47,17 @@ impl Host {
         family: AddressFamily,
         is_passive: bool,
     ) -> io::Result<Vec<SocketAddr>> {
+        self.resolve_for(event_loop, SocketKind::Stream, family, is_passive).await
+    }
+
+    /// As `resolve`, for sockets of this `kind`.
+    pub(crate) async fn resolve_for(
+        &self,
+        event_loop: &EventLoop,
+        kind: SocketKind,
+        family: AddressFamily,
+        is_passive: bool,
+    ) -> io::Result<Vec<SocketAddr>> {
         let (host, port) = match &self.0 {
             Form::Address(address) => return Ok(vec![*address]),
             Form::Malformed(text) => {
@@ -55,7 +66,7 @@ impl Host {
             }
             Form::Named(host, port) => (host, port),
         };
-        let lookup = event_loop.getaddrinfo(host.as_deref(), port.as_str()).family(family).kind(SocketKind::Stream);
+        let lookup = event_loop.getaddrinfo(host.as_deref(), port.as_str()).family(family).kind(kind);
         let found = lookup.flags(if is_passive { AI_PASSIVE } else { 0 }).await?;
         if found.is_empty() {
             let message = format!("getaddrinfo({self}) returned an empty list");

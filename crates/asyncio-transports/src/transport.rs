@@ -291,7 +291,7 @@ impl Transport {
     }
 }
 
-fn ip_address(address: Option<Address>) -> io::Result<SocketAddr> {
+pub(crate) fn ip_address(address: Option<Address>) -> io::Result<SocketAddr> {
     match address {
         Some(Address::Ip(address)) => Ok(address),
         Some(other) => Err(io::Error::new(io::ErrorKind::Unsupported, format!("{other} is not an IP address"))),

@@ -125,7 +125,10 @@ impl CreateUnixServer {
             }
             Place::Address(address) => {
                 if let Address::Unix(path) = &address {
-                    remove_stale(&self.event_loop, path)?;
+                    remove_stale(path, |address| {
+                        let options = ConnectOptions::default();
+                        self.event_loop.with_driver(|driver| driver.connect(address, &options)).map(drop)
+                    })?;
                 }
                 let mut options = ListenOptions::default();
                 options.bind_only = true;
@@ -176,13 +179,13 @@ fn about(address: &Address, error: &io::Error) -> io::Error {
 }
 
 /// Removes a socket file that a server which is gone has left. One that is alive, or another kind of file, stays.
-fn remove_stale(event_loop: &EventLoop, path: &Path) -> io::Result<()> {
+/// `connect` finds out which it is.
+pub(crate) fn remove_stale(path: &Path, connect: impl FnOnce(&Address) -> io::Result<()>) -> io::Result<()> {
     if !is_socket(path) {
         return Ok(()); // Binding will tell if something else is there.
     }
     let address = Address::Unix(path.to_path_buf());
-    let attempt = event_loop.with_driver(|driver| driver.connect(&address, &ConnectOptions::default()));
-    match attempt {
+    match connect(&address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         _ => Err(io::Error::new(io::ErrorKind::AddrInUse, format!("another server listens on {address}"))),

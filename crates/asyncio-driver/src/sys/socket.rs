@@ -287,6 +287,10 @@ impl DatagramEndpoint for KernelDatagram {
     fn local_addr(&self) -> io::Result<Address> {
         self.0.local_addr().map(|address| socket_address::from_system(&address))
     }
+
+    fn peer_addr(&self) -> io::Result<Address> {
+        self.0.peer_addr().map(|address| socket_address::from_system(&address))
+    }
 }
 
 /// How the connect of a socket went: `WouldBlock` while it is under way. The system tells of a failure once.

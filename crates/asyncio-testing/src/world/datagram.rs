@@ -143,6 +143,10 @@ impl World {
         self.datagram(id).map(|datagram| datagram.local.clone())
     }
 
+    pub(super) fn datagram_peer(&mut self, id: u64) -> io::Result<Address> {
+        self.datagram(id)?.remote.clone().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
     fn deliver(&mut self, id: u64, packet: &[u8], sender: Address) -> io::Result<()> {
         let receiver = self.datagram(id)?;
         let is_expected = receiver.remote.as_ref().is_none_or(|remote| *remote == sender);

@@ -139,6 +139,10 @@ impl DatagramEndpoint for DatagramHandle {
         self.0.world.lock().datagram_addr(self.0.id)
     }
 
+    fn peer_addr(&self) -> io::Result<Address> {
+        self.0.world.lock().datagram_peer(self.0.id)
+    }
+
     fn set_membership(&mut self, group: &MulticastGroup, is_member: bool) -> io::Result<()> {
         self.0.world.change(|world| world.set_membership(self.0.id, group, is_member))
     }
