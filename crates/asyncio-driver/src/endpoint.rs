@@ -8,6 +8,7 @@
 //! Absent on purpose: buffering, back-pressure, protocols and futures. Those are floors 4 and 5.
 
 use crate::{MulticastGroup, Packet, Packets, Source};
+use std::any::Any;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// One end of a connected, ordered, reliable stream of bytes.
-pub trait StreamEndpoint: fmt::Debug {
+pub trait StreamEndpoint: fmt::Debug + Any {
     /// What to register with the driver.
     fn source(&self) -> Source<'_>;
 

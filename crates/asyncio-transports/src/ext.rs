@@ -344,7 +344,7 @@ impl LoopTransportsExt for EventLoop {
     where
         P: IntoProtocol<M>,
     {
-        CreateConnection::of_socket(self, factory, socket.into())
+        CreateConnection::of_accepted(self, factory, socket.into())
     }
 
     fn connect_read_pipe<'a, P, M>(

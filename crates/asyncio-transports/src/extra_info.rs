@@ -1,10 +1,12 @@
 //! What can be asked of a transport beside moving bytes.
 
 use crate::datagram_transport::DatagramTransport;
+use crate::ssl_object::{SslCipher, SslObject};
 use crate::transport::Transport;
 #[cfg(unix)]
 use asyncio_driver::PeerCredentials;
 use asyncio_driver::{Address, Source};
+use bytes::Bytes;
 use std::io;
 use std::net::Shutdown;
 
@@ -23,6 +25,12 @@ pub enum ExtraInfo {
     Socket(TransportSocket),
     /// The pipe, of which a duplicate can be had.
     Pipe(TransportSocket),
+    /// How the bytes of a TLS connection are encrypted.
+    Cipher(SslCipher),
+    /// The peer's certificate, in DER.
+    Certificate(Bytes),
+    /// What a TLS handshake has agreed on.
+    SslObject(SslObject),
 }
 
 /// The socket of a transport, for options and the like. It cannot be closed or made blocking by this.

@@ -39,6 +39,15 @@ impl Host {
         Self(Form::Named((!host.is_empty()).then(|| host.to_owned()), port))
     }
 
+    /// What a certificate would be for.
+    pub(crate) fn name(&self) -> Option<String> {
+        match &self.0 {
+            Form::Address(address) => Some(address.ip().to_string()),
+            Form::Named(host, _) => host.clone(),
+            Form::Malformed(_) => None,
+        }
+    }
+
     /// The addresses that it stands for, in the order of the resolver. `is_passive`: to listen on, so that nothing stands for
     /// all interfaces.
     pub(crate) async fn resolve(

@@ -25,6 +25,12 @@ mod sendfile;
 mod server;
 mod socket;
 mod sockets_ext;
+mod ssl_object;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 mod transfer;
 mod transport;
 mod unix;
@@ -43,5 +49,8 @@ pub use sendfile::{SendFile, SendfileNotAvailableError, SockSendFile};
 pub use server::{ServeForeverError, Server};
 pub use socket::Socket;
 pub use sockets_ext::{IntoSockAddress, LoopSocketsExt, SockAddress};
+pub use ssl_object::{SslCipher, SslObject};
+#[cfg(feature = "tls")]
+pub use tls::{IntoPem, LoopTlsExt, Pem, SslClientBuilder, SslContext, SslError, SslServerBuilder, StartTls};
 pub use transport::Transport;
 pub use unix::{CreateUnixServer, IntoUnixAddress};
