@@ -215,11 +215,12 @@ impl Session {
         outcome
     }
 
-    /// The session has failed: takes the alert for the peer out of it.
+    /// The session has failed: takes the alert for the peer out of it. What has arrived must not be looked at any more, and is
+    /// not: what is to be sent comes first.
     fn fail(&mut self, error: Error) {
         self.failure = Some(error);
-        for _ in 0..ALERTS_MAX {
-            if !matches!(self.step(&mut Wish::Read(&mut [], 0)), Ok(Progress::More)) {
+        while self.common().wants_write() {
+            if self.step(&mut Wish::Read(&mut [], 0)).is_err() {
                 return;
             }
         }
@@ -332,5 +333,130 @@ const ROOM_BYTES: usize = 64 * 1024;
 const RECORD_BYTES: usize = 16 * 1024;
 /// More than what any record has beside its plaintext.
 const RECORD_OVERHEAD_BYTES: usize = 64;
-/// A failed session says no more than this.
-const ALERTS_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::super::context::{Side as ContextSide, SslContext};
+    use super::*;
+    use proptest::prelude::*;
+    use rustls::pki_types::ServerName;
+
+    /// A client and a server that trust each other, and have not talked yet.
+    fn pair() -> (Session, Session) {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (certificate, key) = (own.cert.pem().into_bytes(), own.signing_key.serialize_pem().into_bytes());
+        let client = SslContext::client().root_certificates(certificate.clone()).build().unwrap();
+        let server = SslContext::server(certificate, key).build().unwrap();
+        let (ContextSide::Client(client), ContextSide::Server(server)) = (client.0, server.0) else { unreachable!() };
+        let name = ServerName::try_from("localhost").unwrap();
+        (
+            Session::client(UnbufferedClientConnection::new(client, name).unwrap()),
+            Session::server(UnbufferedServerConnection::new(server).unwrap()),
+        )
+    }
+
+    /// Takes at most `count` bytes from one session to the other, and gives what plaintext comes of it, read in pieces of
+    /// `piece` bytes; says whether anything was there to be taken.
+    fn carry(from: &mut Session, to: &mut Session, count: usize, piece: usize) -> (bool, Vec<u8>) {
+        let _ = from.read(&mut []).unwrap();
+        let bytes = from.outgoing()[..count.min(from.outgoing().len())].to_vec();
+        from.sent(bytes.len());
+        to.room()[..bytes.len()].copy_from_slice(&bytes);
+        to.arrived(bytes.len());
+        let mut plaintext = Vec::new();
+        loop {
+            let mut room = vec![0; piece];
+            let count = to.read(&mut room).unwrap();
+            plaintext.extend_from_slice(&room[..count]);
+            if count < piece {
+                return (!bytes.is_empty(), plaintext);
+            }
+        }
+    }
+
+    fn shake_hands(client: &mut Session, server: &mut Session, count: usize) {
+        while client.is_handshaking() || server.is_handshaking() {
+            let there = carry(client, server, count, 1).0;
+            assert!(there | carry(server, client, count, 1).0, "neither has anything to say");
+        }
+    }
+
+    #[test]
+    fn one_byte_at_a_time_is_enough() {
+        let (mut client, mut server) = pair();
+        shake_hands(&mut client, &mut server, 1);
+        client.write(b"byte by byte").unwrap();
+        client.close_notify().unwrap();
+        client.close_notify().unwrap();
+        let mut received = Vec::new();
+        while !server.is_peer_closed() {
+            received.extend(carry(&mut client, &mut server, 1, 1).1);
+        }
+        assert_eq!(received, b"byte by byte");
+        assert!(server.has_news() && !client.is_peer_closed());
+    }
+
+    #[test]
+    fn what_is_not_tls_is_an_error_each_time_and_an_alert_for_the_peer() {
+        let (_, mut server) = pair();
+        let request = b"GET / HTTP/1.1\r\n\r\n";
+        server.push_arrived(request);
+        let error = server.read(&mut [0; 16]).unwrap_err();
+        assert_eq!(server.read(&mut [0; 16]), Err(error.clone()));
+        assert_eq!((server.write(b"x"), server.skip()), (Err(error.clone()), Err(error)));
+        assert_eq!(server.outgoing()[0], 21, "an alert");
+    }
+
+    #[test]
+    fn a_changed_byte_is_an_error_after_what_came_before() {
+        let (mut client, mut server) = pair();
+        shake_hands(&mut client, &mut server, usize::MAX);
+        let _tickets = carry(&mut server, &mut client, usize::MAX, 64);
+        client.write(b"right").unwrap();
+        let mut records = client.outgoing().to_vec();
+        client.sent(records.len());
+        client.write(b"wrong").unwrap();
+        records.extend_from_slice(client.outgoing());
+        *records.last_mut().unwrap() ^= 1;
+        server.push_arrived(&records);
+        let mut room = [0; 64];
+        assert_eq!((server.read(&mut room), &room[..5]), (Ok(5), &b"right"[..]));
+        assert!(server.has_news());
+        assert_eq!(server.read(&mut room), Err(Error::DecryptError));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// However the bytes are cut, whoever writes when, and however little room the reader has: all arrives, in order.
+        #[test]
+        fn every_chunking_carries_everything(
+            sizes in proptest::collection::vec((1_usize..40_000, any::<bool>()), 1..6),
+            cuts in proptest::collection::vec(1_usize..9000, 1..20),
+            piece in 1_usize..20_000,
+        ) {
+            let (mut client, mut server) = pair();
+            shake_hands(&mut client, &mut server, cuts[0].min(700));
+            let (mut sent, mut received) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+            let mut cuts = cuts.iter().cycle();
+            for (n, (size, is_client)) in sizes.into_iter().enumerate() {
+                let bytes: Vec<u8> = (0..size).map(|at| (at * 31 + n) as u8).collect();
+                let (writer, log) = if is_client { (&mut client, &mut sent[0]) } else { (&mut server, &mut sent[1]) };
+                writer.write(&bytes).unwrap();
+                log.extend_from_slice(&bytes);
+                received[0].extend(carry(&mut client, &mut server, *cuts.next().unwrap(), piece).1);
+                received[1].extend(carry(&mut server, &mut client, *cuts.next().unwrap(), piece).1);
+            }
+            loop {
+                let (more, bytes) = carry(&mut client, &mut server, *cuts.next().unwrap(), piece);
+                received[0].extend(bytes);
+                let (more_back, bytes) = carry(&mut server, &mut client, *cuts.next().unwrap(), piece);
+                received[1].extend(bytes);
+                if !more && !more_back {
+                    break;
+                }
+            }
+            prop_assert!(sent == received);
+        }
+    }
+}
