@@ -1,4 +1,4 @@
-//! TLS: both ends of ours, on every driver, and on virtual time where time matters. `interop.rs` has strangers as peers.
+//! TLS: both ends of ours, on every driver, and on virtual time where time matters. `interop` has strangers as peers.
 
 #[path = "support/certificates.rs"]
 mod certificates;
@@ -13,6 +13,9 @@ mod closing;
 mod contexts;
 #[path = "tls/handshakes.rs"]
 mod handshakes;
+#[cfg(target_os = "linux")]
+#[path = "tls/interop.rs"]
+mod interop;
 #[path = "tls/limits.rs"]
 mod limits;
 #[path = "tls/moving.rs"]
