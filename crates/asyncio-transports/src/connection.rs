@@ -47,7 +47,7 @@ pub(crate) struct Connection {
     output: Cell<Option<Box<Output>>>,
     limits: Cell<WriteLimits>,
     /// What lies between the connection and the wire, if anything does.
-    layer: RefCell<Option<Rc<Layer>>>,
+    layer: Cell<Option<Rc<Layer>>>,
     /// What the connection is lost with.
     error: Cell<Option<io::Error>>,
     peer: Peer,
@@ -148,7 +148,7 @@ impl Connection {
             protocol: RefCell::new(protocol),
             output: Cell::new(None),
             limits: Cell::new(limits),
-            layer: RefCell::new(layer),
+            layer: Cell::new(layer),
             error: Cell::new(None),
             peer,
             server: Cell::new(server),

@@ -124,10 +124,7 @@ impl Datagram {
     }
 
     pub(crate) fn with_endpoint<R>(&self, look: impl FnOnce(&mut dyn DatagramEndpoint) -> R) -> Option<R> {
-        match &mut *self.endpoint.borrow_mut() {
-            Some(endpoint) => Some(look(&mut **endpoint)),
-            None => None,
-        }
+        self.endpoint.borrow_mut().as_mut().map(|endpoint| look(&mut **endpoint))
     }
 
     pub(crate) fn protocol(&self) -> Option<DatagramProtocolRef> {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 /// Nothing was asked for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ssl;
+pub(crate) struct Ssl(());
 
 /// There are none.
 #[derive(Clone, Debug)]

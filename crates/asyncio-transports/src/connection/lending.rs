@@ -10,7 +10,9 @@ use std::rc::Rc;
 
 impl Connection {
     pub(crate) fn layer(&self) -> Option<Rc<Layer>> {
-        self.layer.borrow().clone()
+        let layer = self.layer.take();
+        self.layer.set(layer.clone());
+        layer
     }
 
     /// From now on `layer` lies between the connection and the wire.
@@ -18,7 +20,7 @@ impl Connection {
     pub(crate) fn set_layer(&self, layer: Rc<Layer>) {
         self.limits.set(layer.limits());
         let old = self.layer.replace(Some(layer));
-        drop(old); // With nothing borrowed.
+        drop(old);
     }
 
     /// Sends what can be sent at once, and gives the rest away.

@@ -150,7 +150,7 @@ drivers::on_each_driver! {
     async fn connection_lost_never_comes_inside_a_call() {
         for close in [Transport::close, Transport::abort] {
             let (client_context, server_context) = contexts();
-            let client = Recorder::default().on("data", move |it| close(it));
+            let client = Recorder::default().on("data", close);
             let server = Recorder::default().on("made", |it| it.write(b"go"));
             let ((_, _), listening) = secured((&client_context, &server_context), &client, &server).await;
             client.record.until_event("lost").await;
