@@ -31,7 +31,7 @@ fn on_each_driver<F: Future<Output = io::Result<()>> + 'static>(main: impl Fn() 
 fn lines_and_bulk_travel_encrypted() {
     on_each_driver(async || {
         let (client, server) = contexts();
-        let serve = async |mut reader: StreamReader, mut writer: StreamWriter| {
+        let serve = async |mut reader: StreamReader, writer: StreamWriter| {
             let line = reader.readline().await.unwrap();
             assert!(writer.get_extra_info("cipher").is_some());
             writer.write(&line);
@@ -42,7 +42,7 @@ fn lines_and_bulk_travel_encrypted() {
         };
         let serving = start_server(serve, ("127.0.0.1", 0)).ssl(server).ssl_handshake_timeout(5).await?;
         let connecting = open_connection(serving.local_addrs()[0]).ssl(client).server_hostname("localhost");
-        let (mut reader, mut writer) = connecting.ssl_shutdown_timeout(5).await?;
+        let (mut reader, writer) = connecting.ssl_shutdown_timeout(5).await?;
         writer.write(b"a line\n");
         assert_eq!(&reader.readline().await.unwrap()[..], b"a line\n");
         writer.write(vec![7; 1_000_000]);
@@ -58,7 +58,7 @@ fn lines_and_bulk_travel_encrypted() {
 fn a_cut_is_an_error_for_whoever_reads() {
     on_each_driver(async || {
         let (client, server) = contexts();
-        let serve = async |_reader: StreamReader, mut writer: StreamWriter| {
+        let serve = async |_reader: StreamReader, writer: StreamWriter| {
             writer.write(b"half of");
             writer.drain().await.unwrap();
             writer.transport().socket().shutdown(std::net::Shutdown::Write).unwrap();

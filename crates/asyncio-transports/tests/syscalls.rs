@@ -142,9 +142,9 @@ fn program() {
     for name in ["warm-up packets", "packets"] {
         phase(name, &mut || {
             for _ in 0..ROUNDS {
-                (0..32).for_each(|_| drop(socket.send(b"question").unwrap()));
+                (0..32).for_each(|_| assert_eq!(socket.send(b"question").unwrap(), 8));
                 event_loop.run_once(None).unwrap();
-                (0..32).for_each(|_| drop(socket.recv(&mut [0; 8]).unwrap()));
+                (0..32).for_each(|_| assert_eq!(socket.recv(&mut [0; 8]).unwrap(), 8));
             }
         });
     }
