@@ -150,12 +150,13 @@ impl Exchange {
     fn advance(&self) -> io::Result<Wait> {
         let mut endpoint = self.endpoint.borrow_mut();
         let Some(endpoint) = endpoint.as_deref_mut() else { return Ok(Wait::Readable) };
-        // A verifier of certificates may be a program's own.
+        // A verifier of certificates may be a program's own; and `rustls` asserts, in debug builds, that nothing malformed
+        // arrives after one's own leave.
         let advanced = catch_unwind(AssertUnwindSafe(|| match self.part {
             Part::Handshake => endpoint.handshake(),
             Part::Leave => endpoint.part(),
         }));
-        advanced.unwrap_or_else(|_| Err(io::Error::other("the TLS handshake panicked")))
+        advanced.unwrap_or_else(|_| Err(io::Error::other("TLS has panicked")))
     }
 
     fn wait_for(&self, interest: Interest) {
