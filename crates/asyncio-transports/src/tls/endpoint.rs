@@ -180,8 +180,9 @@ impl StreamEndpoint for TlsEndpoint {
                 Ok(count) => count,
                 Err(error) => return Err(self.failed(error)),
             };
-            // Answers of the session's own; what does not leave now, leaves with what is sent next.
-            self.flush()?;
+            // Answers of the session's own; what does not leave now, leaves with what is sent next. A failure is met there, too:
+            // it must not cost the bytes that have arrived before.
+            let _ = self.flush();
             if count > 0 || self.session.is_peer_closed() {
                 self.session.trim();
                 return Ok(&scratch[..count]);

@@ -134,6 +134,46 @@ fn carry(from: &mut dyn StreamEndpoint, to: &mut dyn StreamEndpoint, budget: &mu
     }
 }
 
+/// What comes after one's own leave is not taken for an answer, and ends the connection like any end.
+#[test]
+fn nonsense_after_the_leave_ends_it() {
+    run(|script| async move {
+        let (client_context, server_context) = contexts();
+        let event_loop = get_running_loop();
+        let (near, mut wire) = script.stream_pair();
+        let (far, mut other_wire) = script.stream_pair();
+        let (client, server) = (Recorder::default(), Recorder::default());
+        let (inner, factory) = (event_loop.clone(), server.clone());
+        let accepting =
+            event_loop.create_task(async move { inner.connect_endpoint(|| factory, far).ssl(server_context).await });
+        let (inner, factory) = (event_loop.clone(), client.clone());
+        let connecting = event_loop.create_task(async move {
+            inner.connect_endpoint(|| factory, near).ssl(client_context).server_hostname("localhost").await
+        });
+        let mut free = usize::MAX;
+        while client.record.events().is_empty() || server.record.events().is_empty() {
+            carry(&mut *wire, &mut *other_wire, &mut free);
+            carry(&mut *other_wire, &mut *wire, &mut free);
+            yield_now().await;
+        }
+        let (transport, _) = connecting.await.unwrap().unwrap();
+        accepting.await.unwrap().unwrap();
+        transport.close();
+        while wire.recv(&mut [0; 64]).is_err() {
+            yield_now().await;
+        }
+        let begun = event_loop.time();
+        assert_eq!(wire.send(&[IoSlice::new(b"\x17\x03\x03\x00\x05wrong")]).unwrap(), 10);
+        client.record.until_event("lost").await;
+        assert_eq!(
+            (client.record.events(), event_loop.time() - begun),
+            (["made", "lost"].map(String::from).to_vec(), 0.0)
+        );
+        drop(other_wire);
+        server.record.until_event("lost").await;
+    });
+}
+
 /// Whatever the byte after which the wire is cut: nobody hangs, nobody takes it for an end, and each is told once.
 #[test]
 fn a_cut_at_every_place_is_an_error() {
