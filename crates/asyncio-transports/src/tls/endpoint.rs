@@ -22,7 +22,8 @@ pub(super) struct TlsEndpoint {
     inner: Box<dyn StreamEndpoint>,
     session: Session,
     owed_bytes: usize,
-    /// The last receive beneath had room for more.
+    /// The last `recv` has asked beneath, and had room for more. What an earlier one has seen says nothing: an edge that came
+    /// meanwhile would be lost.
     is_drained: bool,
 }
 
@@ -175,6 +176,7 @@ impl StreamEndpoint for TlsEndpoint {
         if scratch.is_empty() {
             return Ok(&[]);
         }
+        self.is_drained = false;
         loop {
             let count = match self.session.read(scratch) {
                 Ok(count) => count,

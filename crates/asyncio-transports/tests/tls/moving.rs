@@ -3,7 +3,7 @@
 use crate::certificates::{contexts, secured};
 use crate::drivers;
 use crate::recorder::{Recorder, end};
-use asyncio_loop::get_running_loop;
+use asyncio_loop::{EventLoop, get_running_loop};
 use asyncio_transports::{BufferedProtocol, LoopTransportsExt as _, Transport};
 use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -152,4 +152,54 @@ drivers::on_each_driver! {
         transport.close();
         end(listening).await;
     }
+}
+
+/// Receives into 40 bytes, and lets the peer write once more after the first of them.
+struct Prompter {
+    buffer: [u8; 40],
+    peer: Recorder,
+    received: Rc<RefCell<Vec<u8>>>,
+}
+
+impl BufferedProtocol for Prompter {
+    fn get_buffer(&mut self) -> &mut [u8] {
+        &mut self.buffer
+    }
+
+    fn buffer_updated(&mut self, bytes: usize) {
+        if self.received.borrow().is_empty() {
+            self.peer.record.transport().write(&[2; 100]);
+        }
+        self.received.borrow_mut().extend_from_slice(&self.buffer[..bytes]);
+    }
+}
+
+/// A record of which half was handed out, then news from the kernel, then the other half: the news is not lost with it.
+#[test]
+fn what_arrives_while_something_is_left_is_not_forgotten() {
+    let event_loop = EventLoop::builder().strict_order(true).build().unwrap();
+    drivers::run_on(&event_loop, async {
+        let (client_context, server_context) = contexts();
+        let (event_loop, received, client) =
+            (get_running_loop(), Rc::new(RefCell::new(Vec::new())), Recorder::default());
+        let (sink, peer) = (received.clone(), client.clone());
+        let prompter = move || Prompter { buffer: [0; 40], peer: peer.clone(), received: sink.clone() };
+        let listening = event_loop.create_server(prompter, ("127.0.0.1", 0)).ssl(&server_context).await.unwrap();
+        let connecting = event_loop.create_connection(|| client.clone(), listening.local_addrs()[0]);
+        let (transport, _) = connecting.ssl(&client_context).await.unwrap();
+        for _ in 0..20 {
+            asyncio_tasks::yield_now().await;
+        }
+        transport.write(&[1; 50]);
+        // No limit in time: were it forgotten, many turns would change nothing.
+        for _ in 0..10_000 {
+            if received.borrow().len() == 150 {
+                break;
+            }
+            asyncio_tasks::yield_now().await;
+        }
+        assert_eq!(*received.borrow(), [vec![1; 50], vec![2; 100]].concat());
+        transport.close();
+        end(listening).await;
+    });
 }
