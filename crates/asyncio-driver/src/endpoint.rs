@@ -7,7 +7,8 @@
 //!
 //! Absent on purpose: buffering, back-pressure, protocols and futures. Those are floors 4 and 5.
 
-use crate::Source;
+use crate::{MulticastGroup, Packet, Packets, Source};
+use std::any::Any;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// One end of a connected, ordered, reliable stream of bytes.
-pub trait StreamEndpoint: fmt::Debug {
+pub trait StreamEndpoint: fmt::Debug + Any {
     /// What to register with the driver.
     fn source(&self) -> Source<'_>;
 
@@ -87,6 +88,12 @@ pub trait StreamEndpoint: fmt::Debug {
     fn pipe_end(&self) -> Option<PipeEnd> {
         None
     }
+
+    /// Whether the last [`recv`](Self::recv) has left something in a buffer of the endpoint, so that it is to be asked again
+    /// without waiting for a report. Default: no.
+    fn has_more(&self) -> bool {
+        false
+    }
 }
 
 /// The end of a pipe that somebody holds.
@@ -147,12 +154,63 @@ pub trait DatagramEndpoint: fmt::Debug {
     /// `WouldBlock` if there is no room; otherwise what the system reports. A packet is sent whole or not at all.
     fn send_to(&mut self, packet: &[u8], to: Option<&Address>) -> io::Result<usize>;
 
+    /// Takes packets that have arrived, first come, first served: one at least, and as many as the system gives at a time
+    /// and `packets` has room for. Each is cut to its slot.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_from`](Self::recv_from); then no packet was taken.
+    fn recv_many(&mut self, packets: &mut Packets) -> io::Result<()> {
+        let (count, sender) = match packets.free_slots().next() {
+            Some(slot) => {
+                let front = slot.as_ptr();
+                let (packet, sender) = self.recv_from(slot)?;
+                if !std::ptr::eq(packet.as_ptr(), front) {
+                    return Err(io::Error::new(io::ErrorKind::Unsupported, "packets in buffers of the endpoint"));
+                }
+                (packet.len(), sender)
+            }
+            None => return Ok(()),
+        };
+        packets.push(count, sender)
+    }
+
+    /// Sends packets in order: one at least, and as many as the system takes at a time. Says how many have left.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_to`](Self::send_to), of the first packet; none has left then.
+    fn send_many(&mut self, packets: &[Packet<'_>]) -> io::Result<usize> {
+        match packets.first() {
+            Some(packet) => self.send_to(packet.bytes, packet.to).map(|_| 1),
+            None => Ok(0),
+        }
+    }
+
+    /// Joins a multicast group, or leaves it.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports: `AddrInUse` if it is joined already, `AddrNotAvailable` if it was not joined, another one if
+    /// this is no multicast address or there is no such interface. `Unsupported`, the default, by an endpoint without groups.
+    fn set_membership(&mut self, group: &MulticastGroup, is_member: bool) -> io::Result<()> {
+        let _ = is_member;
+        Err(io::Error::new(io::ErrorKind::Unsupported, format!("no groups here, so not {}", group.address())))
+    }
+
     /// The address of this end.
     ///
     /// # Errors
     ///
     /// What the system reports.
     fn local_addr(&self) -> io::Result<Address>;
+
+    /// The address that this end is connected to.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if there is none.
+    fn peer_addr(&self) -> io::Result<Address>;
 }
 
 /// Where an endpoint is.

@@ -2,6 +2,7 @@
 
 mod driver;
 mod endpoint;
+mod packets;
 mod readiness;
 mod signals;
 mod sys;
@@ -13,6 +14,7 @@ pub use endpoint::{
     Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, PeerCredentials,
     PipeEnd, StreamEndpoint,
 };
+pub use packets::{MulticastGroup, Packet, Packets};
 pub use readiness::{Event, Interest, Mode, Readiness};
 pub use signals::{Signal, SignalAction, SignalError, SignalWatch, raise_default, signal_action, watch_signal};
 #[cfg(target_os = "linux")]

@@ -41,6 +41,9 @@ mod os_socket;
 #[cfg_attr(unix, path = "sys/os_source_unix.rs")]
 #[cfg_attr(windows, path = "sys/os_source_windows.rs")]
 mod os_source;
+#[cfg_attr(target_os = "linux", path = "sys/packets_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "sys/packets_one.rs")]
+mod packets;
 #[cfg_attr(unix, path = "sys/pipe_unix.rs")]
 #[cfg_attr(windows, path = "sys/pipe_windows.rs")]
 mod pipe;

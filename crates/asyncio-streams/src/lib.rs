@@ -20,6 +20,8 @@ mod reading;
 mod separators;
 mod spare;
 mod start_server;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "tokio")]
 mod tokio_traits;
 mod writer;

@@ -105,7 +105,7 @@ impl OpenConnection {
         self
     }
 
-    fn map(
+    pub(crate) fn map(
         self,
         change: impl FnOnce(
             CreateConnection<'static, StreamReaderProtocol>,

@@ -109,7 +109,8 @@ impl Protocol for StreamReaderProtocol {
 
     fn eof_received(&mut self) -> bool {
         self.connected.feed_eof();
-        true
+        // Under TLS one direction cannot go on alone.
+        self.connected.transport().is_none_or(Transport::can_write_eof)
     }
 
     fn connection_lost(&mut self, error: Option<io::Error>) {

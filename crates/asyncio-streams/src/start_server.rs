@@ -125,7 +125,7 @@ impl StartServer {
         self
     }
 
-    fn map(self, change: impl FnOnce(CreateServer) -> CreateServer) -> Self {
+    pub(crate) fn map(self, change: impl FnOnce(CreateServer) -> CreateServer) -> Self {
         Self { create: change(self.create), limit: self.limit }
     }
 
@@ -195,7 +195,7 @@ impl StartUnixServer {
         self
     }
 
-    fn map(self, change: impl FnOnce(CreateUnixServer) -> CreateUnixServer) -> Self {
+    pub(crate) fn map(self, change: impl FnOnce(CreateUnixServer) -> CreateUnixServer) -> Self {
         Self { create: change(self.create), limit: self.limit }
     }
 

@@ -80,6 +80,8 @@ macro_rules! driver_suite {
             a_stream_leaves_from_the_address_it_was_given,
             packets_arrive_whole_with_their_sender,
             a_long_packet_is_cut,
+            packets_travel_together,
+            a_group_gets_its_packets,
             a_packet_to_nobody_is_refused,
             an_impossible_address_is_invalid,
             a_bound_listener_refuses_until_it_listens,

@@ -14,10 +14,10 @@
 //! What is rare is kept out of line, so that the path of a request needs few registers and little stack.
 //!
 //! Absent on purpose: where endpoints come from (connecting and accepting), and what kind they are. A layer between wire
-//! and protocol (TLS) has two places: `deliver`, through which everything goes that was received, and `enqueue`, through
-//! which everything goes that is to be sent.
+//! and protocol (TLS) is an endpoint itself; `lending` has what it needs beyond that.
 
-mod reading;
+mod lending;
+pub(crate) mod reading;
 mod writing;
 
 use crate::flow_control::WriteLimits;
@@ -26,6 +26,7 @@ use crate::output::Output;
 use crate::peer::Peer;
 use crate::protocol::ProtocolRef;
 use crate::server::ServerClient;
+use crate::tls::Layer;
 use crate::transport::Transport;
 use asyncio_driver::{Interest, Mode, PipeEnd, Readiness, Source, StreamEndpoint};
 use asyncio_loop::{EventLoop, ExceptionContext, ReadySource, Runnable, SourceKey, Step};
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     /// Absent while there is nothing to send.
     output: Cell<Option<Box<Output>>>,
     limits: Cell<WriteLimits>,
+    /// What lies between the connection and the wire, if anything does.
+    layer: Cell<Option<Rc<Layer>>>,
     /// What the connection is lost with.
     error: Cell<Option<io::Error>>,
     peer: Peer,
@@ -133,18 +136,23 @@ impl Connection {
         peer: Peer,
         protocol: ProtocolRef,
         server: Option<ServerClient>,
+        layer: Option<Rc<Layer>>,
     ) -> io::Result<Rc<Self>> {
+        // What has arrived beyond the handshake of a layer, no report will tell.
+        let readable = if endpoint.has_more() { Flag::READABLE.0 } else { 0 };
+        let limits = layer.as_ref().map(|layer| layer.limits()).unwrap_or_default();
         let connection = Rc::new(Self {
             shared: LoopTransports::of(event_loop),
             endpoint: RefCell::new(None),
             key: Cell::new(None),
             protocol: RefCell::new(protocol),
             output: Cell::new(None),
-            limits: Cell::default(),
+            limits: Cell::new(limits),
+            layer: Cell::new(layer),
             error: Cell::new(None),
             peer,
             server: Cell::new(server),
-            flags: Cell::new(Flag::BEGINNING.0 | Flag::of_pipe(&*endpoint)),
+            flags: Cell::new(Flag::BEGINNING.0 | Flag::of_pipe(&*endpoint) | readable),
             life: Cell::new(Life::Open),
             lost_writes: Cell::new(0),
         });
@@ -262,6 +270,9 @@ impl Connection {
         self.life.set(Life::Losing);
         self.error.set(error);
         self.drop_output();
+        if let Some(layer) = self.layer() {
+            layer.abandon();
+        }
         self.event_loop().schedule(self.clone());
     }
 
@@ -314,6 +325,7 @@ impl Connection {
         // As in asyncio, the connection survives a panic here.
         let _reported =
             self.shared.sending_after(|| self.call("connection_made", |protocol| protocol.connection_made(&transport)));
+        self.receive_again();
     }
 
     #[inline(never)]

@@ -6,6 +6,7 @@ use crate::connection::Connection;
 use crate::host::{Host, IntoHost};
 use crate::peer::Peer;
 use crate::protocol::{IntoProtocol, ProtocolRef};
+use crate::tls::{Layer, Ssl};
 use crate::transport::Transport;
 use asyncio_driver::{Address, ConnectOptions, OsPipe, OsSocket, PipeEnd, StreamEndpoint};
 use asyncio_executor::AddressFamily;
@@ -37,6 +38,7 @@ pub struct CreateConnection<'a, P> {
     local: Option<Host>,
     delay: Option<Delay>,
     interleave: Option<usize>,
+    pub(crate) ssl: Ssl,
 }
 
 /// Makes the protocol.
@@ -49,6 +51,8 @@ enum Target {
     Unix(Address),
     Socket(OsSocket),
     Pipe(OsPipe, PipeEnd),
+    /// Somebody else has accepted it.
+    Accepted(OsSocket),
     Endpoint(Box<dyn StreamEndpoint>),
 }
 
@@ -70,6 +74,7 @@ impl<'a, P: 'static> CreateConnection<'a, P> {
             local: None,
             delay: None,
             interleave: None,
+            ssl: Ssl::default(),
         }
     }
 
@@ -104,6 +109,13 @@ impl<'a, P: 'static> CreateConnection<'a, P> {
         P: IntoProtocol<M>,
     {
         Self::new(event_loop, factory, Target::Pipe(pipe, end))
+    }
+
+    pub(crate) fn of_accepted<M>(event_loop: &EventLoop, factory: impl FnOnce() -> P + 'a, socket: OsSocket) -> Self
+    where
+        P: IntoProtocol<M>,
+    {
+        Self::new(event_loop, factory, Target::Accepted(socket))
     }
 
     pub(crate) fn of_endpoint<M>(
@@ -149,7 +161,19 @@ impl<'a, P: 'static> CreateConnection<'a, P> {
     }
 
     async fn run(self) -> io::Result<Connected<P>> {
-        let Self { event_loop, factory, target, family, local, delay, interleave: first, .. } = self;
+        let Self { event_loop, factory, target, family, local, delay, interleave: first, ssl } = self;
+        // What makes no sense is refused before anything is done.
+        let terms = match &target {
+            Target::Host(host) => ssl.for_client(host.name())?,
+            Target::Unix(_) | Target::Socket(_) => ssl.for_client(None)?,
+            Target::Accepted(_) => ssl.for_server()?,
+            Target::Endpoint(_) => ssl.for_either()?,
+            Target::Pipe(..) if ssl.for_either()?.is_some() => {
+                let message = "`ssl` of a pipe, in which bytes move one way only";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+            }
+            Target::Pipe(..) => None,
+        };
         let options = ConnectOptions::default();
         let (endpoint, peer) = match target {
             Target::Host(host) => {
@@ -166,7 +190,7 @@ impl<'a, P: 'static> CreateConnection<'a, P> {
                 (endpoint, Peer::new(remote.into()))
             }
             Target::Unix(address) => (connect(&event_loop, &address, &options).await?, Peer::new(address)),
-            Target::Socket(socket) => {
+            Target::Socket(socket) | Target::Accepted(socket) => {
                 let endpoint = event_loop.with_driver(|driver| driver.adopt_stream(socket))?;
                 let peer = peer_of(&*endpoint);
                 (endpoint, peer)
@@ -177,7 +201,13 @@ impl<'a, P: 'static> CreateConnection<'a, P> {
                 (endpoint, peer)
             }
         };
-        open(&event_loop, endpoint, peer, factory).await
+        let (endpoint, layer) = match terms {
+            None => (endpoint, None),
+            Some(terms) => {
+                terms.secure(&event_loop, endpoint).await.map(|(endpoint, layer)| (endpoint, Some(layer)))?
+            }
+        };
+        open(&event_loop, endpoint, peer, factory, layer).await
     }
 }
 
@@ -191,6 +221,7 @@ async fn open<P>(
     endpoint: Box<dyn StreamEndpoint>,
     peer: Peer,
     factory: Factory<'_, P>,
+    layer: Option<Rc<Layer>>,
 ) -> io::Result<Connected<P>> {
     /// Closes a transport that its maker never got.
     struct Unclaimed(Option<Transport>);
@@ -202,7 +233,7 @@ async fn open<P>(
         }
     }
     let (protocol, reference) = factory();
-    let connection = Connection::open(event_loop, endpoint, peer, reference, None)?;
+    let connection = Connection::open(event_loop, endpoint, peer, reference, None, layer)?;
     let mut unclaimed = Unclaimed(Some(Transport::new(connection)));
     let begun = event_loop.create_future::<()>();
     let teller = begun.clone();

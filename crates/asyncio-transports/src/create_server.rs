@@ -3,6 +3,7 @@
 use crate::host::Host;
 use crate::protocol::IntoProtocol;
 use crate::server::{Factory, Server};
+use crate::tls::Ssl;
 use asyncio_driver::{ListenOptions, ListenerEndpoint, OsSocket};
 use asyncio_executor::AddressFamily;
 use asyncio_loop::EventLoop;
@@ -29,6 +30,7 @@ pub struct CreateServer {
     family: AddressFamily,
     options: ListenOptions,
     is_started: bool,
+    pub(crate) ssl: Ssl,
 }
 
 enum Place {
@@ -53,6 +55,7 @@ impl CreateServer {
             family: AddressFamily::Unspecified,
             options: ListenOptions::default(),
             is_started: true,
+            ssl: Ssl::default(),
         }
     }
 
@@ -93,6 +96,7 @@ impl CreateServer {
     }
 
     async fn run(mut self) -> io::Result<Server> {
+        let terms = self.ssl.for_server()?;
         self.options.bind_only = true;
         let endpoints = match self.place {
             Place::Socket(socket) => vec![self.event_loop.with_driver(|driver| driver.adopt_listener(socket))?],
@@ -104,7 +108,7 @@ impl CreateServer {
                 bind_all(&self.event_loop, &addresses, &self.options)?
             }
         };
-        let server = Server::new(&self.event_loop, endpoints, self.options.backlog, self.factory, None);
+        let server = Server::new(&self.event_loop, endpoints, self.options.backlog, self.factory, None, terms);
         if self.is_started {
             server.start_serving()?;
         }

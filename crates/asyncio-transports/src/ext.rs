@@ -1,7 +1,9 @@
 //! `LoopTransportsExt`: the methods of a loop that make transports and servers.
 
 use crate::create_connection::CreateConnection;
+use crate::create_datagram::CreateDatagramEndpoint;
 use crate::create_server::{CreateServer, factory_of};
+use crate::datagram_protocol::DatagramProtocol;
 use crate::host::{IntoHost, IntoHosts};
 use crate::protocol::IntoProtocol;
 use crate::unix::{CreateUnixServer, IntoUnixAddress};
@@ -211,6 +213,41 @@ pub trait LoopTransportsExt: sealed::Sealed {
     where
         P: IntoProtocol<M>;
 
+    /// Opens a place to send and receive packets, and makes a transport and a protocol of it. Await it.
+    ///
+    /// Say at least one of [`local_addr`](CreateDatagramEndpoint::local_addr),
+    /// [`remote_addr`](CreateDatagramEndpoint::remote_addr), their counterparts for Unix sockets, and
+    /// [`family`](CreateDatagramEndpoint::family). When it is back, `connection_made` has been called.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if nothing says of which family the endpoint is, or the addresses have none in common; a name is not
+    /// resolved; the first address that cannot be bound or reached.
+    ///
+    /// # asyncio
+    ///
+    /// [`loop.create_datagram_endpoint`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.create_datagram_endpoint).
+    /// Same; `sock=` is [`create_datagram_endpoint_on`](Self::create_datagram_endpoint_on).
+    fn create_datagram_endpoint<'a, P: DatagramProtocol>(
+        &self,
+        factory: impl FnOnce() -> P + 'a,
+    ) -> CreateDatagramEndpoint<'a, P>;
+
+    /// Makes a transport of a datagram socket that is bound or connected already. It owns the socket from then on.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is not a datagram socket, or an address is given as well.
+    ///
+    /// # asyncio
+    ///
+    /// `loop.create_datagram_endpoint(factory, sock=…)`.
+    fn create_datagram_endpoint_on<'a, P: DatagramProtocol>(
+        &self,
+        factory: impl FnOnce() -> P + 'a,
+        socket: impl Into<OsSocket>,
+    ) -> CreateDatagramEndpoint<'a, P>;
+
     /// Makes a transport of a connected endpoint of this loop's driver: for drivers of one's own, and for pairs in memory.
     ///
     /// # Errors
@@ -307,7 +344,7 @@ impl LoopTransportsExt for EventLoop {
     where
         P: IntoProtocol<M>,
     {
-        CreateConnection::of_socket(self, factory, socket.into())
+        CreateConnection::of_accepted(self, factory, socket.into())
     }
 
     fn connect_read_pipe<'a, P, M>(
@@ -330,6 +367,21 @@ impl LoopTransportsExt for EventLoop {
         P: IntoProtocol<M>,
     {
         CreateConnection::of_pipe(self, factory, pipe.into(), PipeEnd::Write)
+    }
+
+    fn create_datagram_endpoint<'a, P: DatagramProtocol>(
+        &self,
+        factory: impl FnOnce() -> P + 'a,
+    ) -> CreateDatagramEndpoint<'a, P> {
+        CreateDatagramEndpoint::new(self, factory, None)
+    }
+
+    fn create_datagram_endpoint_on<'a, P: DatagramProtocol>(
+        &self,
+        factory: impl FnOnce() -> P + 'a,
+        socket: impl Into<OsSocket>,
+    ) -> CreateDatagramEndpoint<'a, P> {
+        CreateDatagramEndpoint::new(self, factory, Some(socket.into()))
     }
 
     fn connect_endpoint<'a, P, M>(

@@ -39,11 +39,31 @@ impl Host {
         Self(Form::Named((!host.is_empty()).then(|| host.to_owned()), port))
     }
 
+    /// What a certificate would be for.
+    pub(crate) fn name(&self) -> Option<String> {
+        match &self.0 {
+            Form::Address(address) => Some(address.ip().to_string()),
+            Form::Named(host, _) => host.clone(),
+            Form::Malformed(_) => None,
+        }
+    }
+
     /// The addresses that it stands for, in the order of the resolver. `is_passive`: to listen on, so that nothing stands for
     /// all interfaces.
     pub(crate) async fn resolve(
         &self,
         event_loop: &EventLoop,
+        family: AddressFamily,
+        is_passive: bool,
+    ) -> io::Result<Vec<SocketAddr>> {
+        self.resolve_for(event_loop, SocketKind::Stream, family, is_passive).await
+    }
+
+    /// As `resolve`, for sockets of this `kind`.
+    pub(crate) async fn resolve_for(
+        &self,
+        event_loop: &EventLoop,
+        kind: SocketKind,
         family: AddressFamily,
         is_passive: bool,
     ) -> io::Result<Vec<SocketAddr>> {
@@ -55,7 +75,7 @@ impl Host {
             }
             Form::Named(host, port) => (host, port),
         };
-        let lookup = event_loop.getaddrinfo(host.as_deref(), port.as_str()).family(family).kind(SocketKind::Stream);
+        let lookup = event_loop.getaddrinfo(host.as_deref(), port.as_str()).family(family).kind(kind);
         let found = lookup.flags(if is_passive { AI_PASSIVE } else { 0 }).await?;
         if found.is_empty() {
             let message = format!("getaddrinfo({self}) returned an empty list");

@@ -10,7 +10,7 @@ use crate::connection::Connection;
 use crate::peer::Peer;
 use crate::server::ServerState;
 use asyncio_driver::{Address, Interest, ListenerEndpoint, Mode, Readiness, Source, StreamEndpoint, is_exhaustion};
-use asyncio_loop::{ExceptionContext, ReadySource, Runnable, SourceKey, Step, TimerHandle};
+use asyncio_loop::{EventLoop, ExceptionContext, ReadySource, Runnable, SourceKey, Step, TimerHandle};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
@@ -140,11 +140,27 @@ fn open(server: &Rc<ServerState>, endpoint: Box<dyn StreamEndpoint>, peer: Addre
             return server.event_loop().call_exception_handler(report.with("peername", peer.to_string()));
         }
     };
-    let opened = Connection::open(server.event_loop(), endpoint, Peer::new(peer), protocol, Some(server.client()));
-    if let Err(error) = opened {
-        let report = ExceptionContext::new("error on transport creation for incoming connection").with_error(error);
-        server.event_loop().call_exception_handler(report);
-    }
+    let (event_loop, peer) = (server.event_loop(), Peer::new(peer));
+    let Some(terms) = server.terms() else {
+        let opened = Connection::open(event_loop, endpoint, peer, protocol, Some(server.client()), None);
+        return opened.map_or_else(|error| report_failure(event_loop, error), drop);
+    };
+    let its_loop = event_loop.clone();
+    terms.secure_accepted(event_loop, endpoint, server.client(), move |secured| {
+        let opened = secured.and_then(|((endpoint, layer), client)| {
+            Connection::open(&its_loop, endpoint, peer, protocol, Some(client), Some(layer))
+        });
+        match opened {
+            // As in asyncio: whoever connects and talks nonsense fills no log.
+            Err(error) if its_loop.get_debug() => report_failure(&its_loop, error),
+            _ => {}
+        }
+    });
+}
+
+fn report_failure(event_loop: &EventLoop, error: io::Error) {
+    let report = ExceptionContext::new("error on transport creation for incoming connection").with_error(error);
+    event_loop.call_exception_handler(report);
 }
 
 impl Runnable for Listener {

@@ -212,6 +212,20 @@ impl Output {
         }
     }
 
+    /// What is here, in one piece.
+    pub(crate) fn to_vec(&self, received: &[u8]) -> Vec<u8> {
+        let mut all = Vec::with_capacity(self.len);
+        let mut copied = &self.copied[self.copied_from..];
+        for piece in &self.pieces {
+            let bytes = piece.bytes(received, copied);
+            all.extend_from_slice(bytes);
+            if matches!(piece, Piece::Copied(_)) {
+                copied = &copied[bytes.len()..];
+            }
+        }
+        all
+    }
+
     /// Forgets everything, and memory that is not worth keeping.
     pub(crate) fn clear(&mut self) {
         self.pieces.clear();

@@ -9,6 +9,7 @@
 use crate::connection::Connection;
 use crate::listener::Listener;
 use crate::protocol::ProtocolRef;
+use crate::tls::{self, Terms};
 use crate::transport::Transport;
 use crate::unix::SocketFile;
 use asyncio_driver::{Address, ListenerEndpoint};
@@ -39,6 +40,7 @@ pub(crate) type Factory = Box<dyn FnMut() -> ProtocolRef>;
 pub(crate) struct ServerState {
     event_loop: EventLoop,
     factory: RefCell<Factory>,
+    terms: Option<Terms>,
     listeners: RefCell<Vec<Rc<Listener>>>,
     file: Cell<Option<SocketFile>>,
     life: Cell<Life>,
@@ -61,6 +63,11 @@ pub(crate) struct ServerClient(Rc<ServerState>);
 impl ServerState {
     pub(crate) const fn event_loop(&self) -> &EventLoop {
         &self.event_loop
+    }
+
+    /// How connections are to be encrypted.
+    pub(crate) const fn terms(&self) -> Option<&Terms> {
+        self.terms.as_ref()
     }
 
     /// Runs the user's factory.
@@ -95,10 +102,12 @@ impl Server {
         backlog: u32,
         factory: Factory,
         file: Option<SocketFile>,
+        terms: Option<Terms>,
     ) -> Self {
         let state = Rc::new(ServerState {
             event_loop: event_loop.clone(),
             factory: RefCell::new(factory),
+            terms,
             listeners: RefCell::default(),
             file: Cell::new(file),
             life: Cell::new(Life::Bound),
@@ -209,6 +218,7 @@ impl Server {
     /// [`Server.close_clients`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.Server.close_clients). Same.
     pub fn close_clients(&self) {
         self.clients().iter().for_each(Transport::close);
+        self.abort_handshakes();
     }
 
     /// Aborts each connection of this server: what waits to be sent is dropped.
@@ -218,6 +228,12 @@ impl Server {
     /// [`Server.abort_clients`](https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.Server.abort_clients). Same.
     pub fn abort_clients(&self) {
         self.clients().iter().for_each(Transport::abort);
+        self.abort_handshakes();
+    }
+
+    /// Gives up connections that are not there yet, for they still shake hands; says how many they were.
+    fn abort_handshakes(&self) -> usize {
+        tls::abort_handshakes(&self.0.event_loop, |client| Rc::ptr_eq(&client.0, &self.0))
     }
 
     /// Waits until the server was closed, and its last connection is lost.
@@ -259,10 +275,11 @@ impl Server {
         let ended = wait_for(self.wait_closed(), grace.into_delay()).await;
         let left = if ended.is_err() { self.clients() } else { Vec::new() };
         left.iter().for_each(Transport::abort);
+        let unfinished = if ended.is_err() { self.abort_handshakes() } else { 0 };
         while !self.0.is_over() {
             self.0.waiters.wait().await;
         }
-        left.len()
+        left.len() + unfinished
     }
 
     /// Whether the server accepts connections.
@@ -322,7 +339,8 @@ impl Server {
     /// The connections of this server that are not lost yet.
     #[must_use]
     pub fn clients(&self) -> Vec<Transport> {
-        let connections = self.0.event_loop.sources::<Connection>();
+        let mut connections = self.0.event_loop.sources::<Connection>();
+        connections.extend(tls::connections(&self.0.event_loop));
         let ours = |connection: &Rc<Connection>| connection.is_client_of(|client| Rc::ptr_eq(&client.0, &self.0));
         connections.into_iter().filter(ours).map(Transport::new).collect()
     }

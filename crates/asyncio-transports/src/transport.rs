@@ -6,6 +6,7 @@ use crate::connection::{Connection, Flag};
 use crate::extra_info::{ExtraInfo, TransportSocket};
 use crate::flow_control::WriteLimits;
 use crate::protocol::{IntoProtocol, ProtocolRef};
+use crate::ssl_object::SslObject;
 use asyncio_driver::Address;
 use asyncio_loop::EventLoop;
 use bytes::Bytes;
@@ -108,7 +109,8 @@ impl Transport {
     ///
     /// # Errors
     ///
-    /// What the system says, mostly that the peer is gone (`NotConnected`). `Unsupported` on a pipe that is read from.
+    /// What the system says, mostly that the peer is gone (`NotConnected`). `Unsupported` on a pipe that is read from, and on a
+    /// TLS connection.
     ///
     /// # asyncio
     ///
@@ -117,10 +119,10 @@ impl Transport {
         self.0.write_eof()
     }
 
-    /// Whether [`write_eof`](Self::write_eof) is possible: not on a pipe that is read from.
+    /// Whether [`write_eof`](Self::write_eof) is possible: not on a pipe that is read from, nor on a TLS connection.
     #[must_use]
     pub fn can_write_eof(&self) -> bool {
-        !self.0.has(Flag::READ_END)
+        !self.0.has(Flag::READ_END) && self.0.layer().is_none()
     }
 
     /// Stops receiving at once, sends all that was written, and then ends the connection: the protocol is told by
@@ -231,7 +233,8 @@ impl Transport {
         self.0.event_loop().clone()
     }
 
-    /// What asyncio knows under a name: `"peername"`, `"sockname"`, `"socket"`, `"pipe"`. `None` if there is no such thing.
+    /// What asyncio knows under a name: `"peername"`, `"sockname"`, `"socket"`, `"pipe"`, and on a TLS connection `"cipher"`,
+    /// `"peercert"`, `"ssl_object"`. `None` if there is no such thing.
     ///
     /// # asyncio
     ///
@@ -244,8 +247,14 @@ impl Transport {
             "sockname" => self.sockname().map(ExtraInfo::Address),
             "pipe" => self.0.is_pipe().then(|| ExtraInfo::Pipe(self.socket())),
             "socket" => (!self.0.is_pipe()).then(|| ExtraInfo::Socket(self.socket())),
-            _ => None,
+            _ => self.0.layer()?.extra_info(name),
         }
+    }
+
+    /// What the TLS handshake has agreed on. `None` on a connection without TLS, or while it shakes hands.
+    #[must_use]
+    pub fn ssl_object(&self) -> Option<SslObject> {
+        self.0.layer()?.ssl_object()
     }
 
     /// The address of the other end, also after the connection was lost. `None` if it was never known.
@@ -291,7 +300,7 @@ impl Transport {
     }
 }
 
-fn ip_address(address: Option<Address>) -> io::Result<SocketAddr> {
+pub(crate) fn ip_address(address: Option<Address>) -> io::Result<SocketAddr> {
     match address {
         Some(Address::Ip(address)) => Ok(address),
         Some(other) => Err(io::Error::new(io::ErrorKind::Unsupported, format!("{other} is not an IP address"))),

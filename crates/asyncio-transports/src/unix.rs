@@ -7,6 +7,7 @@
 //! Absent on purpose: connecting, which needs nothing of this.
 
 use crate::server::{Factory, Server};
+use crate::tls::Ssl;
 use asyncio_driver::{Address, ConnectOptions, ListenOptions, OsSocket};
 use asyncio_loop::EventLoop;
 use std::fmt;
@@ -68,6 +69,7 @@ pub struct CreateUnixServer {
     mode: Option<u32>,
     is_started: bool,
     is_cleaned_up: bool,
+    pub(crate) ssl: Ssl,
 }
 
 enum Place {
@@ -86,7 +88,8 @@ impl CreateUnixServer {
 
     fn new(event_loop: &EventLoop, factory: Factory, place: Place) -> Self {
         let event_loop = event_loop.clone();
-        Self { event_loop, factory, place, backlog: 100, mode: None, is_started: true, is_cleaned_up: true }
+        let ssl = Ssl::default();
+        Self { event_loop, factory, place, backlog: 100, mode: None, is_started: true, is_cleaned_up: true, ssl }
     }
 
     /// How many connections may wait to be accepted. Default 100.
@@ -114,6 +117,7 @@ impl CreateUnixServer {
     }
 
     fn run(self) -> io::Result<Server> {
+        let terms = self.ssl.for_server()?;
         let (endpoint, file) = match self.place {
             Place::Socket(socket) => {
                 let endpoint = self.event_loop.with_driver(|driver| driver.adopt_listener(socket))?;
@@ -125,7 +129,10 @@ impl CreateUnixServer {
             }
             Place::Address(address) => {
                 if let Address::Unix(path) = &address {
-                    remove_stale(&self.event_loop, path)?;
+                    remove_stale(path, |address| {
+                        let options = ConnectOptions::default();
+                        self.event_loop.with_driver(|driver| driver.connect(address, &options)).map(drop)
+                    })?;
                 }
                 let mut options = ListenOptions::default();
                 options.bind_only = true;
@@ -145,7 +152,7 @@ impl CreateUnixServer {
             return Err(error);
         }
         let file = file.filter(|_| self.is_cleaned_up);
-        let server = Server::new(&self.event_loop, vec![endpoint], self.backlog, self.factory, file);
+        let server = Server::new(&self.event_loop, vec![endpoint], self.backlog, self.factory, file, terms);
         if self.is_started {
             server.start_serving()?;
         }
@@ -176,13 +183,13 @@ fn about(address: &Address, error: &io::Error) -> io::Error {
 }
 
 /// Removes a socket file that a server which is gone has left. One that is alive, or another kind of file, stays.
-fn remove_stale(event_loop: &EventLoop, path: &Path) -> io::Result<()> {
+/// `connect` finds out which it is.
+pub(crate) fn remove_stale(path: &Path, connect: impl FnOnce(&Address) -> io::Result<()>) -> io::Result<()> {
     if !is_socket(path) {
         return Ok(()); // Binding will tell if something else is there.
     }
     let address = Address::Unix(path.to_path_buf());
-    let attempt = event_loop.with_driver(|driver| driver.connect(&address, &ConnectOptions::default()));
-    match attempt {
+    match connect(&address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         _ => Err(io::Error::new(io::ErrorKind::AddrInUse, format!("another server listens on {address}"))),

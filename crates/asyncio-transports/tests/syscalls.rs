@@ -6,12 +6,13 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::print_stderr, reason = "a test that is skipped has to say so")]
 
+use asyncio_driver::Address;
 use asyncio_loop::EventLoop;
 use asyncio_tasks::LoopTasksExt as _;
-use asyncio_transports::{LoopTransportsExt as _, Protocol, Transport};
+use asyncio_transports::{DatagramProtocol, DatagramTransport, LoopTransportsExt as _, Protocol, Transport};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
 
 /// Set in the child.
@@ -41,6 +42,15 @@ fn only_what_is_promised_reaches_the_kernel() {
     assert_eq!(phases["batches"], exactly(&[("wait", ROUNDS), ("recvfrom", 2 * all), ("sendto", 2 * all)]));
     // From the connect to the first answer: one registration.
     assert_eq!((phases["accept"]["epoll_ctl"], phases["accept"].get("setsockopt")), (1, None));
+    // 32 packets come with one system call, and their answers leave with one.
+    let packets = exactly(&[
+        ("wait", ROUNDS),
+        ("recvmmsg", ROUNDS),
+        ("sendmmsg", ROUNDS),
+        ("sendto", 32 * ROUNDS),
+        ("recvfrom", 32 * ROUNDS),
+    ]);
+    assert_eq!(phases["packets"], packets);
     // A write outside of the running loop leaves at once.
     assert_eq!(phases["outside"], exactly(&[("sendto", 1), ("recvfrom", 1)]));
 }
@@ -63,6 +73,20 @@ impl Protocol for Echo {
             transport.write_bytes(vec![b'i'; 10]);
         }
         data.chunks(64).for_each(|frame| transport.write(frame));
+    }
+}
+
+/// Sends each packet back.
+#[derive(Default)]
+struct EchoPackets(Option<DatagramTransport>);
+
+impl DatagramProtocol for EchoPackets {
+    fn connection_made(&mut self, transport: &DatagramTransport) {
+        self.0 = Some(transport.clone());
+    }
+
+    fn datagram_received(&mut self, data: &[u8], addr: &Address) {
+        self.0.as_ref().unwrap().sendto(data, addr);
     }
 }
 
@@ -108,6 +132,22 @@ fn program() {
             clients.iter_mut().for_each(|client| client.read_exact(&mut [0; 8]).unwrap());
         }
     });
+    let inner = event_loop.clone();
+    let opening = async move {
+        inner.create_datagram_endpoint(EchoPackets::default).local_addr(("127.0.0.1", 0)).await.unwrap().0
+    };
+    let packets = event_loop.run_until_complete(opening).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(packets.local_addr().unwrap()).unwrap();
+    for name in ["warm-up packets", "packets"] {
+        phase(name, &mut || {
+            for _ in 0..ROUNDS {
+                (0..32).for_each(|_| assert_eq!(socket.send(b"question").unwrap(), 8));
+                event_loop.run_once(None).unwrap();
+                (0..32).for_each(|_| assert_eq!(socket.recv(&mut [0; 8]).unwrap(), 8));
+            }
+        });
+    }
     let all = server.clients();
     let theirs = all.iter().find(|it| it.peer_addr().unwrap() == client.local_addr().unwrap()).unwrap();
     phase("outside", &mut || {

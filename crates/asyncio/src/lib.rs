@@ -50,11 +50,14 @@ pub use asyncio_tasks::{
     shield, sleep, timeout, timeout_at, try_gather, try_run, wait, wait_for, yield_now,
 };
 pub use asyncio_transports::{
-    Buffered, BufferedProtocol, ConnectError, Connected, CreateConnection, CreateServer, CreateUnixServer, ExtraInfo,
-    Host, IntoHost, IntoHosts, IntoProtocol, IntoSockAddress, IntoUnixAddress, Protocol, ProtocolRef, SendFile,
-    SendfileNotAvailableError, ServeForeverError, Server, SockAddress, SockSendFile, Socket, Streaming, Transport,
-    TransportSocket,
+    Buffered, BufferedProtocol, ConnectError, Connected, CreateConnection, CreateDatagramEndpoint, CreateServer,
+    CreateUnixServer, DatagramProtocol, DatagramTransport, ExtraInfo, Host, IntoDestination, IntoHost, IntoHosts,
+    IntoProtocol, IntoSockAddress, IntoUnixAddress, OpenedDatagram, Protocol, ProtocolRef, SendFile,
+    SendfileNotAvailableError, ServeForeverError, Server, SockAddress, SockSendFile, Socket, SslCipher, SslObject,
+    Streaming, Transport, TransportSocket,
 };
+#[cfg(feature = "tls")]
+pub use asyncio_transports::{IntoPem, Pem, SslClientBuilder, SslContext, SslError, SslServerBuilder, StartTls};
 
 /// The extension traits that give a loop and its handle the methods of all floors. Nothing else.
 pub mod prelude {
@@ -62,6 +65,8 @@ pub mod prelude {
     #[cfg(unix)]
     pub use asyncio_subprocess::LoopSubprocessExt;
     pub use asyncio_tasks::{LoopHandleExt, LoopTasksExt};
+    #[cfg(feature = "tls")]
+    pub use asyncio_transports::LoopTlsExt;
     pub use asyncio_transports::{LoopSocketsExt, LoopTransportsExt};
 }
 
@@ -88,7 +93,8 @@ pub mod driver {
     pub use asyncio_driver::PeerCredentials;
     pub use asyncio_driver::{
         Address, Capabilities, ConnectOptions, DatagramEndpoint, DatagramOptions, Deadline, Driver, Event, Interest,
-        ListenOptions, ListenerEndpoint, LoopTime, Mode, Notify, OsPipe, OsSocket, PipeEnd, PollingDriver, RawSocket,
-        Readiness, Source, StreamEndpoint, Token, new_driver, take_inherited_sockets,
+        ListenOptions, ListenerEndpoint, LoopTime, Mode, MulticastGroup, Notify, OsPipe, OsSocket, Packet, Packets,
+        PipeEnd, PollingDriver, RawSocket, Readiness, Source, StreamEndpoint, Token, new_driver,
+        take_inherited_sockets,
     };
 }

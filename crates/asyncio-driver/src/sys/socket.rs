@@ -10,10 +10,10 @@
 
 #![expect(unsafe_code, reason = "`socket2` receives packets into uninitialised memory only")]
 
-use super::{os_socket, os_source, socket_address, socket_os};
+use super::{os_socket, os_source, packets, socket_address, socket_os};
 use crate::{
-    Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, OsSocket, Source,
-    StreamEndpoint,
+    Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, MulticastGroup,
+    OsSocket, Packet, Packets, Source, StreamEndpoint,
 };
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 use std::fs::File;
@@ -267,8 +267,29 @@ impl DatagramEndpoint for KernelDatagram {
         })
     }
 
+    fn recv_many(&mut self, packets: &mut Packets) -> io::Result<()> {
+        uninterrupted(|| packets::recv(&self.0, packets))
+    }
+
+    fn send_many(&mut self, packets: &[Packet<'_>]) -> io::Result<usize> {
+        uninterrupted(|| packets::send(&self.0, packets))
+    }
+
+    fn set_membership(&mut self, group: &MulticastGroup, is_member: bool) -> io::Result<()> {
+        match (group, is_member) {
+            (MulticastGroup::V4(group, interface), true) => self.0.join_multicast_v4(group, interface),
+            (MulticastGroup::V4(group, interface), false) => self.0.leave_multicast_v4(group, interface),
+            (MulticastGroup::V6(group, interface), true) => self.0.join_multicast_v6(group, *interface),
+            (MulticastGroup::V6(group, interface), false) => self.0.leave_multicast_v6(group, *interface),
+        }
+    }
+
     fn local_addr(&self) -> io::Result<Address> {
         self.0.local_addr().map(|address| socket_address::from_system(&address))
+    }
+
+    fn peer_addr(&self) -> io::Result<Address> {
+        self.0.peer_addr().map(|address| socket_address::from_system(&address))
     }
 }
 

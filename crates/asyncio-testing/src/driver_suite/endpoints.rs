@@ -5,10 +5,11 @@
 use super::Outcome;
 use super::rig::{datagram, kind, loopback, pair_through, receive, send_all, stream_pair, wait_for, wait_until};
 use asyncio_driver::{
-    Address, ConnectOptions, DatagramOptions, Driver, Interest, ListenOptions, Mode, Readiness, Token,
+    Address, ConnectOptions, DatagramOptions, Driver, Interest, ListenOptions, Mode, MulticastGroup, Packet, Packets,
+    Readiness, Token,
 };
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
+use std::net::{Ipv4Addr, Shutdown};
 
 const TOKEN: Token = Token::new(3, 1);
 
@@ -194,6 +195,63 @@ pub fn a_long_packet_is_cut(mut driver: Box<dyn Driver>) -> Outcome {
         wait_for(&mut *driver, TOKEN, Readiness::READABLE);
         assert_eq!(other.recv_from(&mut [0; 3]).expect("receive").0, expected);
     }
+    Outcome::Kept
+}
+
+/// Several packets are sent and received in few calls, each to and from whom it is, cut to its slot; what is left comes next.
+pub fn packets_travel_together(mut driver: Box<dyn Driver>) -> Outcome {
+    let (mut one, mut other) = (datagram(&mut *driver), datagram(&mut *driver));
+    let (from, to) = (one.local_addr().expect("address"), other.local_addr().expect("address"));
+    let sent: Vec<Vec<u8>> = (0..40).map(|size| vec![size; usize::from(size)]).collect();
+    let packets: Vec<_> = sent.iter().map(|bytes| Packet::new(bytes, Some(&to))).collect();
+    let mut left = &packets[..];
+    while !left.is_empty() {
+        let count = one.send_many(left).expect("send");
+        assert!((1..=left.len()).contains(&count));
+        left = &left[count..];
+    }
+    assert_eq!(one.send_many(&[]).expect("send nothing"), 0);
+    driver.register(other.source(), TOKEN, Interest::READABLE, Mode::Level).expect("register");
+    let (mut received, mut room) = (Vec::new(), Packets::new(7, 32));
+    while received.len() < sent.len() {
+        wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+        room.clear();
+        other.recv_many(&mut room).expect("receive");
+        assert!((1..=7).contains(&room.len()) && room.iter().all(|(_, sender)| *sender == from));
+        received.extend(room.iter().map(|(packet, _)| packet.to_vec()));
+    }
+    assert!(received.iter().zip(&sent).all(|(received, sent)| *received == sent[..sent.len().min(32)]));
+    room.clear();
+    assert_eq!(kind(other.recv_many(&mut room)), Some(io::ErrorKind::WouldBlock));
+    Outcome::Kept
+}
+
+/// A packet to a multicast group arrives at whoever has joined it, as long as they have.
+pub fn a_group_gets_its_packets(mut driver: Box<dyn Driver>) -> Outcome {
+    let group = MulticastGroup::V4([239, 255, 77, 1].into(), Ipv4Addr::LOCALHOST);
+    let anywhere = Address::Ip((Ipv4Addr::UNSPECIFIED, 0).into());
+    let mut member = driver.datagram(Some(&anywhere), None, &DatagramOptions::default()).expect("datagram");
+    let Address::Ip(bound) = member.local_addr().expect("address") else { panic!("an IP address") };
+    let to = Address::Ip((group.address(), bound.port()).into());
+    // From the interface that the group is joined on: a route elsewhere would lead away from it.
+    let mut sender = datagram(&mut *driver);
+    assert!(member.set_membership(&group, false).is_err(), "not joined yet");
+    member.set_membership(&group, true).expect("join");
+    assert_eq!(kind(member.set_membership(&group, true)), Some(io::ErrorKind::AddrInUse));
+    let unicast = MulticastGroup::V4([10, 0, 0, 1].into(), Ipv4Addr::LOCALHOST);
+    assert!(member.set_membership(&unicast, true).is_err(), "no group");
+
+    driver.register(member.source(), TOKEN, Interest::READABLE, Mode::Level).expect("register");
+    sender.send_to(b"to all", Some(&to)).expect("send");
+    wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+    let mut scratch = [0; 64];
+    let (packet, from) = member.recv_from(&mut scratch).expect("receive");
+    assert_eq!((packet, from), (&b"to all"[..], sender.local_addr().expect("address")));
+    member.set_membership(&group, false).expect("leave");
+    sender.send_to(b"to others", Some(&to)).expect("send");
+    sender.send_to(b"to you", Some(&Address::Ip((Ipv4Addr::LOCALHOST, bound.port()).into()))).expect("send");
+    wait_for(&mut *driver, TOKEN, Readiness::READABLE);
+    assert_eq!(member.recv_from(&mut [0; 64]).expect("receive").0, b"to you");
     Outcome::Kept
 }
 

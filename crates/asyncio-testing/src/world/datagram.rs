@@ -3,20 +3,23 @@
 //! Invariants:
 //! 1. A packet arrives whole, or not at all: nobody bound there, a full inbox, or a receiver that is connected to somebody
 //!    else drop it, as UDP does. Sending never blocks, unless a script says so.
+//! 2. A packet to a group arrives at each member that is bound to its port, whatever the interface.
 //!
 //! Absent on purpose: loss and reordering, which a simulated network has.
 
 use super::{Kind, World, reaches};
 use crate::Operation;
-use asyncio_driver::{Address, DatagramOptions, Readiness};
-use std::collections::VecDeque;
+use asyncio_driver::{Address, DatagramOptions, MulticastGroup, Readiness};
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::net::IpAddr;
 
 #[derive(Debug)]
 pub(super) struct Datagram {
     local: Address,
     remote: Option<Address>,
     reuse_port: bool,
+    groups: BTreeSet<IpAddr>,
     inbox: VecDeque<(Vec<u8>, Address)>,
     /// A packet to the connected peer met nobody.
     is_refused: bool,
@@ -59,6 +62,7 @@ impl World {
             local,
             remote: remote.cloned(),
             reuse_port: options.reuse_port,
+            groups: BTreeSet::new(),
             inbox: VecDeque::new(),
             is_refused: false,
         };
@@ -85,6 +89,12 @@ impl World {
         let Some(target) = to.or(sender.remote.as_ref()).cloned() else {
             return Err(io::Error::new(io::ErrorKind::NotConnected, "no address to send to, and none connected to"));
         };
+        if matches!(&target, Address::Ip(target) if target.ip().is_multicast()) {
+            for receiver in self.members(&target) {
+                self.deliver(receiver, packet, local.clone())?;
+            }
+            return Ok(packet.len());
+        }
         let receiver = self.nodes.iter().find_map(|(id, node)| match &node.kind {
             Kind::Datagram(receiver) if reaches(&target, &receiver.local) => Some(*id),
             _ => None,
@@ -100,8 +110,41 @@ impl World {
         Ok(packet.len())
     }
 
+    /// Those who have joined the group `target`, on its port.
+    fn members(&self, target: &Address) -> Vec<u64> {
+        let is_member = |receiver: &Datagram| match (target, &receiver.local) {
+            (Address::Ip(target), Address::Ip(local)) => {
+                target.port() == local.port() && receiver.groups.contains(&target.ip())
+            }
+            _ => false,
+        };
+        let members = self.nodes.iter().filter(|(_, node)| match &node.kind {
+            Kind::Datagram(receiver) => is_member(receiver),
+            _ => false,
+        });
+        members.map(|(id, _)| *id).collect()
+    }
+
+    pub(super) fn set_membership(&mut self, id: u64, group: &MulticastGroup, is_member: bool) -> io::Result<()> {
+        let address = group.address();
+        if !address.is_multicast() {
+            let message = format!("{address} is no multicast address");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let groups = &mut self.datagram(id)?.groups;
+        match is_member {
+            true if !groups.insert(address) => Err(io::ErrorKind::AddrInUse.into()),
+            false if !groups.remove(&address) => Err(io::ErrorKind::AddrNotAvailable.into()),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn datagram_addr(&mut self, id: u64) -> io::Result<Address> {
         self.datagram(id).map(|datagram| datagram.local.clone())
+    }
+
+    pub(super) fn datagram_peer(&mut self, id: u64) -> io::Result<Address> {
+        self.datagram(id)?.remote.clone().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     fn deliver(&mut self, id: u64, packet: &[u8], sender: Address) -> io::Result<()> {

@@ -8,7 +8,8 @@
 
 use crate::script::SharedWorld;
 use asyncio_driver::{
-    Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, Source, StreamEndpoint,
+    Address, ConnectOptions, DatagramEndpoint, DatagramOptions, ListenOptions, ListenerEndpoint, MulticastGroup,
+    Source, StreamEndpoint,
 };
 use std::io::{self, IoSlice};
 use std::marker::PhantomData;
@@ -136,5 +137,13 @@ impl DatagramEndpoint for DatagramHandle {
 
     fn local_addr(&self) -> io::Result<Address> {
         self.0.world.lock().datagram_addr(self.0.id)
+    }
+
+    fn peer_addr(&self) -> io::Result<Address> {
+        self.0.world.lock().datagram_peer(self.0.id)
+    }
+
+    fn set_membership(&mut self, group: &MulticastGroup, is_member: bool) -> io::Result<()> {
+        self.0.world.change(|world| world.set_membership(self.0.id, group, is_member))
     }
 }

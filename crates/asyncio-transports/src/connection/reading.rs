@@ -8,17 +8,29 @@
 
 use super::{Connection, Flag, Life};
 use crate::protocol::{BufferedProtocol, Kind, ProtocolRef};
+use asyncio_loop::ExceptionContext;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
 /// What one receive has given.
-enum Received {
-    /// So many bytes, and whether there was room for more.
-    Bytes(usize, bool),
+pub(crate) enum Received {
+    /// So many bytes, and what may be left of those that have arrived.
+    Bytes(usize, Rest),
     /// The peer has finished sending.
     End,
     Nothing,
+}
+
+/// What a receive has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// There was room for more: nothing, but perhaps the end.
+    Nothing,
+    /// The room was filled.
+    Unknown,
+    /// Something that the endpoint keeps, and that no report will tell.
+    Kept,
 }
 
 impl Connection {
@@ -70,8 +82,8 @@ impl Connection {
             _ => self.receive(),
         };
         match outcome {
-            Ok(Received::Bytes(bytes, is_short)) => {
-                self.note_receipt(is_short);
+            Ok(Received::Bytes(bytes, rest)) => {
+                self.note_receipt(rest);
                 self.deliver(&protocol, bytes);
             }
             Ok(Received::End) => self.receive_end(),
@@ -105,10 +117,13 @@ impl Connection {
     }
 
     /// Decides after a receive whether there may be more.
-    fn note_receipt(&self, is_short: bool) {
+    fn note_receipt(&self, rest: Rest) {
+        if rest == Rest::Kept {
+            return;
+        }
         // A terminal gives a line at a time, whatever else is there.
         let says_all = self.shared.reports_read_closed && !self.has(Flag::READ_END);
-        let is_empty = is_short && says_all && !self.has(Flag::READ_CLOSED);
+        let is_empty = rest == Rest::Nothing && says_all && !self.has(Flag::READ_CLOSED);
         // A connection that has failed is read until the end, for no event may come any more.
         let is_known = self.life.get() == Life::Open && (is_empty || !self.shared.has_edges);
         if is_known {
@@ -184,6 +199,11 @@ impl Connection {
         match outcome {
             Err(fault) => self.lose(Some(fault.0)),
             Ok(_) if self.life.get() == Life::Failed => self.lose(self.error.take()),
+            Ok(true) if self.layer().is_some() => {
+                let report = ExceptionContext::new("returning true from eof_received() has no effect when using ssl");
+                self.event_loop().call_exception_handler(report.with("transport", format!("{self:?}")));
+                self.close();
+            }
             Ok(true) if !self.has(Flag::READ_END) => {}
             Ok(_) => self.close(),
         }
@@ -191,18 +211,27 @@ impl Connection {
 }
 
 /// Receives, and sees to it that the bytes lie at the front of `room`, wherever the driver had put them.
-fn receive_at_front(endpoint: &mut dyn asyncio_driver::StreamEndpoint, room: &mut [u8]) -> io::Result<Received> {
+pub(crate) fn receive_at_front(
+    endpoint: &mut dyn asyncio_driver::StreamEndpoint,
+    room: &mut [u8],
+) -> io::Result<Received> {
     let (front, size) = (room.as_ptr(), room.len());
-    match endpoint.recv(room) {
-        Ok([]) => Ok(Received::End),
-        Ok(bytes) if std::ptr::eq(bytes.as_ptr(), front) => Ok(Received::Bytes(bytes.len(), bytes.len() < size)),
+    let bytes = match endpoint.recv(room) {
+        Ok([]) => return Ok(Received::End),
+        Ok(bytes) if std::ptr::eq(bytes.as_ptr(), front) => bytes.len(),
         Ok(bytes) => {
             let elsewhere = bytes.to_vec();
             room[..elsewhere.len()].copy_from_slice(&elsewhere);
-            Ok(Received::Bytes(elsewhere.len(), elsewhere.len() < size))
+            elsewhere.len()
         }
-        Err(error) => nothing_received(error),
-    }
+        Err(error) => return nothing_received(error),
+    };
+    let rest = match bytes < size {
+        _ if endpoint.has_more() => Rest::Kept,
+        true => Rest::Nothing,
+        false => Rest::Unknown,
+    };
+    Ok(Received::Bytes(bytes, rest))
 }
 
 #[cold]

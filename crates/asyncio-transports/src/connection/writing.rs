@@ -198,6 +198,14 @@ impl Connection {
         }
     }
 
+    /// Sends what waits, as far as the endpoint has room.
+    pub(super) fn send_now(self: &Rc<Self>) {
+        self.settle();
+        if !self.has(Flag::BLOCKED) {
+            self.send(&[]);
+        }
+    }
+
     /// The endpoint was reported to have room.
     #[inline(never)]
     pub(super) fn send_some(self: &Rc<Self>) {
@@ -261,7 +269,7 @@ impl Connection {
             let _ = self.finish_sending();
         }
         if self.life.get() == Life::Closing {
-            self.lose(None);
+            self.part();
         }
     }
 
@@ -306,6 +314,9 @@ impl Connection {
     }
 
     pub(crate) fn write_eof(self: &Rc<Self>) -> io::Result<()> {
+        if self.layer().is_some() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "TLS cannot finish one direction alone"));
+        }
         if self.has(Flag::READ_END) {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "this is the end of a pipe to read from"));
         }
@@ -350,7 +361,7 @@ impl Connection {
         self.life.set(Life::Closing);
         self.update_interest();
         if !self.has_waiting() {
-            self.lose(None);
+            self.part();
         } else if !self.has(Flag::BLOCKED) {
             self.send(&[]);
         }

@@ -8,6 +8,7 @@
 mod callbacks;
 mod cancellation;
 mod context;
+mod datagrams;
 mod descriptors;
 mod drivers;
 mod executor;
@@ -23,6 +24,7 @@ mod streams;
 mod tasks;
 mod threads;
 mod timers;
+mod tls;
 
 use std::fmt;
 use std::io;
@@ -59,6 +61,8 @@ const PARTS: &[Part] = &[
     ("locks", locks::tour),
     ("executor", executor::tour),
     ("queues", queues::tour),
+    ("datagrams", datagrams::tour),
+    ("tls", tls::tour),
     ("streams", streams::tour),
     #[cfg(unix)]
     ("processes", processes::tour),
