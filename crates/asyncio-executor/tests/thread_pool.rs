@@ -123,10 +123,14 @@ impl Drop for Bomb {
 #[test]
 fn a_destructor_that_panics_does_not_cost_a_thread() {
     run(async {
-        let pool = ThreadPoolExecutor::new(1);
-        // Dropped by the pool: the result of a job that nobody waits for, and the payload of a panic.
+        let (pool, gate) = (ThreadPoolExecutor::new(1), Gate::default());
+        let gate_ = gate.clone();
+        pool.submit(move || gate_.pass()).unwrap().detach();
+        // Dropped by the pool: the result of a job that nobody waits for, and the payload of a panic. (Not by whoever detaches,
+        // for they are not there yet.)
         pool.submit(|| Bomb).unwrap().detach();
         pool.submit(|| std::panic::panic_any(Bomb)).unwrap().detach();
+        gate.open();
         assert_eq!(pool.submit(|| 7).unwrap().await, Ok(7));
         assert_eq!(pool.statistics().threads, 1);
         pool.shutdown().await;
@@ -136,9 +140,16 @@ fn a_destructor_that_panics_does_not_cost_a_thread() {
 #[test]
 fn jobs_that_a_broken_pool_drops_may_hold_what_panics_when_it_is_dropped() {
     run(async {
-        let pool = ThreadPoolExecutor::builder().max_workers(1).initializer(|| panic!("as expected")).build();
+        let gate = Gate::default();
+        let gate_ = gate.clone();
+        let initializer = move || {
+            gate_.pass();
+            panic!("as expected");
+        };
+        let pool = ThreadPoolExecutor::builder().max_workers(1).initializer(initializer).build();
         let bomb = Bomb;
         pool.submit(move || drop(bomb)).unwrap().detach();
+        gate.open(); // The thread drops what was submitted, and not whoever detaches it.
         pool.shutdown().await;
         assert_eq!(pool.statistics().threads, 0);
     });
